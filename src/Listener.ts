@@ -1,0 +1,233 @@
+/**
+ * What accepts connections: one at a time with `accept`, or all of them with `serve`.
+ *
+ * `serve` gives each connection a scope of its own, so that one that fails harms no other, bounds how many run at once,
+ * and shuts down in phases. What waits to be accepted is bounded by the network's backlog; what comes beyond is reset.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Endpoint from "./Endpoint.ts"
+import { Backlog } from "./internal/backlog.ts"
+import type { Transport } from "./Transport.ts"
+import * as TransportError from "./TransportError.ts"
+
+/**
+ * A bound address.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Listener<out T extends Transport = Transport> {
+  /** Where it listens, with the real port if port 0 was asked for. */
+  readonly endpoint: Endpoint.Endpoint
+  /**
+   * Waits for the next connection, which lives as long as the scope. Interrupted, it loses none; several fibers may
+   * wait. Fails with `Closed` once the listener is closed; any other failure (no descriptors left, for one) leaves the
+   * listener as it was.
+   */
+  readonly accept: Effect.Effect<T, TransportError.TransportError, Scope.Scope>
+  /**
+   * Accepts for ever and runs the handler for each connection, in a scope of the connection's own: the handler's
+   * success closes it, its failure or interruption aborts it.
+   *
+   * **Details**
+   *
+   * At most `connectionsMax` handlers run at once (default 1024); further connections wait in the backlog. A handler
+   * that fails is logged and harms no other. After a failure to accept, it waits 100 milliseconds, so that a lack of
+   * descriptors does not spin. Interrupted, or when the listener is closed, it stops accepting, gives the handlers
+   * `drain` to finish (default no time), then interrupts those that are left and logs which connections were cut.
+   */
+  readonly serve: <_, E, R>(
+    handler: (transport: T) => Effect.Effect<_, E, R>,
+    options?: { readonly connectionsMax?: number | undefined; readonly drain?: Duration.Input | undefined }
+  ) => Effect.Effect<never, TransportError.TransportError, Exclude<R, Scope.Scope>>
+}
+
+/**
+ * What a network gives to make a listener: `Item` is a connection that has arrived and is not yet a transport.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Source<Item extends object, T extends Transport> {
+  readonly endpoint: Endpoint.Endpoint
+  /** How many connections may wait to be accepted. */
+  readonly backlogMax: number
+  /** Starts to listen. What it answers stops: no more connections come, those accepted live on. */
+  readonly open: (port: {
+    /** A connection has arrived. False when it is to be reset: the backlog is full. */
+    readonly offer: (item: Item) => boolean
+    /** It went away before it was accepted. */
+    readonly remove: (item: Item) => void
+    /** A connection could not be accepted. */
+    readonly failed: (cause: unknown) => void
+  }) => () => void
+  /** Makes a transport of it. */
+  readonly accept: (item: Item) => Effect.Effect<T, TransportError.TransportError, Scope.Scope>
+  /** Gets rid of one that was never accepted. */
+  readonly reject: (item: Item) => void
+  readonly reasonOf: (cause: unknown) => TransportError.Reason
+}
+
+/**
+ * Makes a listener that lives as long as the scope: how one writes a network of one's own.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <Item extends object, T extends Transport>(
+  source: Source<Item, T>
+): Effect.Effect<Listener<T>, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const backlog = new Backlog<Item>(source.backlogMax)
+        const close = source.open({
+          offer: (item) => backlog.offer(item),
+          remove: (item) => backlog.remove(item),
+          failed: (cause) => backlog.fail(cause)
+        })
+        let closed = false
+        const stop = Effect.sync(() => {
+          if (closed) return
+          closed = true
+          close()
+          for (const item of backlog.stop()) source.reject(item)
+        })
+        return { backlog, stop }
+      }),
+      ({ stop }) => stop
+    ),
+    ({ backlog, stop }): Listener<T> => {
+      const accept = acceptFrom(source, backlog)
+      return {
+        endpoint: source.endpoint,
+        accept,
+        serve: (handler, options) => serve(source.endpoint, accept, stop, handler, options)
+      }
+    }
+  )
+
+const acceptFrom = <Item extends object, T extends Transport>(
+  source: Source<Item, T>,
+  backlog: Backlog<Item>
+): Effect.Effect<T, TransportError.TransportError, Scope.Scope> => {
+  const parked = Effect.callback<void>((resume) => {
+    const wake = () => resume(Effect.void)
+    backlog.await(wake)
+    return Effect.sync(() => backlog.cancel(wake))
+  })
+  return Effect.uninterruptibleMask((restore) => {
+    const poll: Effect.Effect<T, TransportError.TransportError, Scope.Scope> = Effect.suspend(() => {
+      const item = backlog.poll()
+      if (item === undefined) return Effect.andThen(restore(parked), poll)
+      if (!("_tag" in item)) return source.accept(item)
+      return Effect.fail(
+        item._tag === "Stopped"
+          ? failure(source.endpoint, new TransportError.Closed({ by: "close" }))
+          : failure(source.endpoint, source.reasonOf(item.cause), item.cause)
+      )
+    })
+    return poll
+  })
+}
+
+const serve = <T extends Transport, _, E, R>(
+  endpoint: Endpoint.Endpoint,
+  accept: Effect.Effect<T, TransportError.TransportError, Scope.Scope>,
+  stop: Effect.Effect<void>,
+  handler: (transport: T) => Effect.Effect<_, E, R>,
+  options: { readonly connectionsMax?: number | undefined; readonly drain?: Duration.Input | undefined } | undefined
+): Effect.Effect<never, TransportError.TransportError, Exclude<R, Scope.Scope>> =>
+  Effect.suspend(() => {
+    const connectionsMax = options?.connectionsMax ?? 1024
+    if (!Number.isSafeInteger(connectionsMax) || connectionsMax < 1) {
+      return refuse(endpoint, "connectionsMax", "a positive integer", connectionsMax)
+    }
+    const drain = Option.getOrUndefined(Duration.fromInput(options?.drain ?? 0))
+    if (drain === undefined || Duration.isNegative(drain)) {
+      return refuse(endpoint, "drain", "a duration", options?.drain)
+    }
+    const places = Semaphore.makeUnsafe(connectionsMax)
+    const running = new Map<Fiber.Fiber<void>, T>()
+
+    const run = (transport: T, scope: Scope.Closeable) =>
+      Effect.suspend(() => handler(transport)).pipe(
+        Scope.provide(scope),
+        Effect.interruptible,
+        Effect.exit,
+        Effect.tap((exit) => Scope.close(scope, exit)),
+        Effect.flatMap((exit) =>
+          Exit.isFailure(exit) && !exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
+            ? Effect.logWarning(`the handler of ${nameOf(transport)} failed`, exit.cause)
+            : Effect.void
+        )
+      )
+
+    const acceptOne = Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function*() {
+        yield* restore(Semaphore.take(places, 1))
+        const scope = yield* Scope.make()
+        const exit = yield* Effect.exit(restore(Scope.provide(accept, scope)))
+        if (Exit.isFailure(exit)) {
+          yield* Scope.close(scope, exit)
+          yield* Semaphore.release(places, 1)
+          return yield* Effect.failCause(exit.cause)
+        }
+        const fiber = yield* Effect.forkDetach(run(exit.value, scope))
+        running.set(fiber, exit.value)
+        fiber.addObserver(() => {
+          running.delete(fiber)
+          Effect.runFork(Semaphore.release(places, 1))
+        })
+        return undefined
+      })
+    )
+
+    const shutDown = Effect.gen(function*() {
+      yield* stop
+      if (running.size > 0 && !Duration.isZero(drain)) {
+        yield* Effect.timeoutOption(Effect.interruptible(Fiber.awaitAll(running.keys())), drain)
+      }
+      if (running.size === 0) return undefined
+      const cut = Array.from(running.values(), nameOf)
+      yield* Fiber.interruptAll(running.keys())
+      return yield* Effect.logWarning(`${Endpoint.format(endpoint)} shut down and cut ${cut.length}: ${cut.join(", ")}`)
+    })
+
+    return acceptOne.pipe(
+      Effect.catch((error) =>
+        error.reason._tag === "Closed"
+          ? Effect.fail(error)
+          : Effect.andThen(Effect.logWarning(error.message, error), Effect.sleep(100))
+      ),
+      Effect.forever,
+      Effect.onExit(() => shutDown)
+    )
+  })
+
+const nameOf = (transport: Transport): string =>
+  Option.match(transport.info.peer, {
+    onNone: () => `connection ${transport.info.id}`,
+    onSome: (peer) => `connection ${transport.info.id} from ${peer}`
+  })
+
+const refuse = (endpoint: Endpoint.Endpoint, field: string, expected: string, actual: unknown) =>
+  Effect.fail(failure(endpoint, new TransportError.InvalidOption({ field, expected, actual })))
+
+const failure = (
+  endpoint: Endpoint.Endpoint,
+  reason: TransportError.Reason,
+  cause?: unknown
+): TransportError.TransportError =>
+  new TransportError.TransportError({
+    operation: "accept",
+    endpoint: Endpoint.format(endpoint),
+    reason,
+    ...(cause !== undefined && { cause })
+  })

@@ -1,0 +1,750 @@
+/**
+ * A live connection of bytes as a plain state machine: what every transport is inside.
+ *
+ * It owns all that transports have in common: the queue of each direction and its bound, who waits and who is woken,
+ * and the order in which a connection ends. The medium below it is a `Wire`; effects, time and error classes are above
+ * it. Nothing here starts by itself: it moves when the wire reports, or when its owner calls.
+ *
+ * ```
+ * life       means                                        leaves by
+ * open       both directions live, or one of them ended   close -> closing, abort | broken | both ended -> ended
+ * closing    no new writes; what is queued goes out       finished -> lingering, abort | broken -> ended
+ * lingering  all is with the medium; input is discarded   peer's end | limit | broken | abort -> ended
+ * ended      the wire was told to let go                  (final; `released` tells when it has)
+ * ```
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+
+/**
+ * The medium under a connection. Each method is called by the machine alone, and never after `reset` or `release`.
+ */
+export interface Wire {
+  /** Ends the peer's input late: what we sent could be lost if we let go while input of ours is unread. */
+  readonly lingers: boolean
+  /**
+   * Takes the chunks, in order, as one write. True when all has left user space, and the memory is free again; else
+   * `Port.drained` says so later, and the chunks stay untouched until then. One write is under way at a time.
+   */
+  readonly write: (chunks: ReadonlyArray<Uint8Array>, bytes: number) => boolean
+  /** The end of our direction, after all that was written. `Port.finished` answers. */
+  readonly end: () => void
+  /** Lets go now, and shows the peer a reset where the medium can. `Port.released` answers, never from inside. */
+  readonly reset: () => void
+  /** Lets go quietly. `Port.released` answers, never from inside. */
+  readonly release: () => void
+  /** From now on input may come. */
+  readonly resume: () => void
+  /** From now on no input comes; the peer is held back by the medium. */
+  readonly suspend: () => void
+}
+
+/**
+ * What a wire reports, and never from inside `open`. Reports after `released` are ignored.
+ */
+export interface Port {
+  /** How many bytes of input are welcome now; a wire that can cut its input gives no more. */
+  readonly room: () => number
+  /** Input. The chunk belongs to the connection from now on. */
+  readonly data: (chunk: Uint8Array) => void
+  /** The peer ended its direction. */
+  readonly end: () => void
+  /** What `write` did not take at once has left user space. */
+  readonly drained: () => void
+  /** `end` has reached the medium. */
+  readonly finished: () => void
+  /** The peer or the medium broke the connection. */
+  readonly broken: (cause: unknown) => void
+  /** The medium is let go: no handle is left. */
+  readonly released: () => void
+}
+
+/** Bounds and rules, all in bytes. */
+export interface Settings {
+  readonly highWaterMark: number
+  readonly lowWaterMark: number
+  /** Reading stops at this many bytes of input that nobody has pulled. 0: input is taken only for a waiting reader. */
+  readonly readMark: number
+  /** Writes up to this size are copied and complete at once; larger ones complete when the medium took them. */
+  readonly copyMax: number
+  readonly lingerBytesMax: number
+  readonly onPeerEnd: "keep" | "close"
+}
+
+/** Why an operation did not succeed. */
+export type Fault =
+  | { readonly _tag: "Closed"; readonly by: "close" | "halfClose" | "abort" | "scope"; readonly cause: unknown }
+  | { readonly _tag: "Broken"; readonly cause: unknown }
+  | { readonly _tag: "FlushTimedOut" }
+
+/** The peer's end, told apart from a fault and from bytes. */
+export const EndOfInput = Symbol("EndOfInput")
+
+/** What a reader finds: bytes, the end, or why there are none. */
+export type Input = NonEmptyReadonlyArray<Uint8Array> | typeof EndOfInput | Fault
+
+/** A write, a flush or an end that waits. `resume` is called once, without a fault when it did complete. */
+export interface Write {
+  readonly chunks: ReadonlyArray<Uint8Array>
+  readonly bytes: number
+  readonly resume: (fault: Fault | undefined, delivery: "NotSent" | "Unknown") => void
+  /** Where its last byte stands in our output; set when it is taken into the queue. */
+  position: number
+}
+
+/** Runs in the read callback. `batch` answers whether it can take more at once; if not, `Duplex.consumed` says when. */
+export interface Consumer {
+  readonly batch: (chunks: NonEmptyReadonlyArray<Uint8Array>) => boolean
+  readonly end: (end: typeof EndOfInput | Fault) => void
+}
+
+/** Asked of memory with no reader mark: the piece that one waiting reader gets. */
+const pieceBytes = 65_536
+
+/**
+ * Just below the largest segment of a loopback interface. A slab of 64 KiB would go out as one full segment and one of
+ * 53 bytes, at three times the cost.
+ */
+const slabBytes = 49_152
+
+type Resume = (fault: Fault | undefined) => void
+
+export class Duplex {
+  readonly settings: Settings
+  readonly #wire: Wire
+
+  life: "open" | "closing" | "lingering" | "ended" = "open"
+  released = false
+  /** What `closed` fails with; a clean end leaves none. */
+  fault: Fault | undefined = undefined
+  /** What our own end answers to reads and writes. */
+  #shut: Fault | undefined = undefined
+
+  // Reading
+  #input: Array<Uint8Array> = []
+  #inputBytes = 0
+  #inputEnd: typeof EndOfInput | Fault | undefined = undefined
+  #endDelivered = false
+  #wake: (() => void) | undefined = undefined
+  #consumer: Consumer | undefined = undefined
+  #consumerBusy = false
+  #readHolds = 0
+  #flowing = false
+  #lingered = 0
+
+  // Writing
+  #output: Array<Uint8Array> = []
+  /** Queued and in flight. */
+  #outputBytes = 0
+  #inFlight = 0
+  #accepted = 0
+  #taken = 0
+  #full = false
+  #line: Array<Write> = []
+  #begun: Array<Write> = []
+  #writeHolds = 0
+  #ending = false
+  #endedBy: "halfClose" | "close" = "halfClose"
+  #endSent = false
+  /** It broke before all that was accepted was with the medium. */
+  #lost = false
+  #finished = false
+  #slab: Uint8Array | undefined = undefined
+  #slabUsed = 0
+  #slabSegment = 0
+  #flushScheduled = false
+  #inCallback = false
+
+  // Waiting for an end
+  #finishWaiters: Array<Resume> = []
+  #flushedWaiters: Array<Resume> = []
+  #releasedWaiters: Array<Resume> = []
+
+  #ready: Array<() => void> = []
+  #settling = false
+
+  constructor(open: (port: Port) => Wire, settings: Settings) {
+    this.settings = settings
+    this.#wire = open({
+      room: () => this.#room(),
+      data: (chunk) => this.#onData(chunk),
+      end: () => this.#onEnd(),
+      drained: () => this.#onDrained(),
+      finished: () => this.#onFinished(),
+      broken: (cause) => this.#onBroken(cause),
+      released: () => this.#onReleased()
+    })
+    this.#steer()
+    this.#settle()
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // Reading
+  // -------------------------------------------------------------------------------------------------------------------
+
+  get inputBytes(): number {
+    return this.#inputBytes
+  }
+
+  get isAwaited(): boolean {
+    return this.#wake !== undefined
+  }
+
+  /** What there is to read, taken out; nothing if one has to wait. */
+  poll(): Input | undefined {
+    const input = this.#take()
+    if (input === undefined) return undefined
+    this.#steer()
+    this.#letGoWhenBothEnded()
+    this.#settle()
+    return input
+  }
+
+  /**
+   * Calls `wake` once, when `poll` is worth a new try. A wake-up carries no bytes: were its receiver interrupted just
+   * then, they would be lost.
+   */
+  awaitInput(wake: () => void): void {
+    this.#wake = wake
+    this.#steer()
+    this.#settle()
+  }
+
+  cancelInput(wake: () => void): void {
+    if (this.#wake !== wake) return
+    this.#wake = undefined
+    this.#steer()
+  }
+
+  unread(chunks: ReadonlyArray<Uint8Array>): void {
+    if (this.#shut !== undefined) return
+    for (let i = chunks.length - 1; i >= 0; i--) {
+      const chunk = chunks[i]!
+      if (chunk.length === 0) continue
+      this.#input.unshift(chunk)
+      this.#inputBytes += chunk.length
+    }
+    this.#deliver()
+    this.#steer()
+    this.#settle()
+  }
+
+  /** From now on batches go to `consumer`, in the read callback. */
+  consume(consumer: Consumer): void {
+    this.#consumer = consumer
+    this.#consumerBusy = false
+    this.#deliver()
+    this.#steer()
+    this.#settle()
+  }
+
+  /** The consumer has finished its batch. */
+  consumed(): void {
+    this.#consumerBusy = false
+    this.#deliver()
+    this.#steer()
+    this.#settle()
+  }
+
+  /** No more batches for this consumer; what has not been delivered stays. */
+  endConsume(consumer: Consumer): void {
+    if (this.#consumer !== consumer) return
+    this.#consumer = undefined
+    this.#consumerBusy = false
+    this.#steer()
+    this.#settle()
+  }
+
+  holdReading(): void {
+    this.#readHolds++
+    this.#steer()
+  }
+
+  unholdReading(): void {
+    this.#readHolds--
+    this.#deliver()
+    this.#steer()
+    this.#letGoWhenBothEnded()
+    this.#settle()
+  }
+
+  #take(): Input | undefined {
+    if (this.#shut !== undefined) return this.#endDelivered ? EndOfInput : this.#shut
+    if (this.#readHolds > 0) return undefined
+    if (this.#input.length > 0) {
+      const input = this.#input
+      this.#input = []
+      this.#inputBytes = 0
+      return input as unknown as NonEmptyReadonlyArray<Uint8Array>
+    }
+    if (this.#inputEnd === EndOfInput) this.#endDelivered = true
+    return this.#inputEnd
+  }
+
+  #isReadable(): boolean {
+    return this.#shut !== undefined ||
+      (this.#readHolds === 0 && (this.#input.length > 0 || this.#inputEnd !== undefined))
+  }
+
+  #deliver(): void {
+    const wake = this.#wake
+    if (wake !== undefined && this.#isReadable()) {
+      this.#wake = undefined
+      this.#ready.push(wake)
+    }
+    while (this.#consumer !== undefined && !this.#consumerBusy) {
+      const consumer = this.#consumer
+      const input = this.#take()
+      if (input === undefined) return
+      if (Array.isArray(input)) {
+        this.#consumerBusy = true
+        if (consumer.batch(input as NonEmptyReadonlyArray<Uint8Array>) && this.#consumer === consumer) {
+          this.#consumerBusy = false
+        }
+      } else {
+        this.#consumer = undefined
+        this.#ready.push(() => consumer.end(input as typeof EndOfInput | Fault))
+      }
+    }
+  }
+
+  #steer(): void {
+    const flowing = this.#room() > 0
+    if (flowing === this.#flowing) return
+    this.#flowing = flowing
+    if (flowing) this.#wire.resume()
+    else this.#wire.suspend()
+  }
+
+  /** How much input is welcome. After our own end all of it, since it is thrown away. */
+  #room(): number {
+    if (this.life === "ended" || this.#inputEnd !== undefined) return 0
+    if (this.life !== "open") return pieceBytes
+    if (this.#readHolds > 0) return 0
+    const room = this.settings.readMark - this.#inputBytes
+    if (room > 0) return room
+    const awaited = this.#wake !== undefined || (this.#consumer !== undefined && !this.#consumerBusy)
+    return awaited && this.#inputBytes === 0 ? pieceBytes : 0
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // Writing
+  // -------------------------------------------------------------------------------------------------------------------
+
+  get outputBytes(): number {
+    return this.#outputBytes
+  }
+
+  /** Why a write would be refused now. */
+  get writeFault(): Fault | undefined {
+    return this.#shut ?? this.fault ?? (this.#ending ? closedBy(this.#endedBy) : undefined)
+  }
+
+  /** The short way of a small write: taken, copied and complete, or not taken at all. */
+  writeNow(chunk: Uint8Array): boolean {
+    const bytes = chunk.length
+    if (
+      bytes > this.settings.copyMax || this.life !== "open" || this.#ending || this.#line.length > 0 ||
+      !this.#hasRoom(bytes)
+    ) return false
+    if (bytes > 0) {
+      this.#copy(chunk)
+      this.#account(bytes)
+      this.#flushSoon()
+    }
+    return true
+  }
+
+  /** Takes the write, or keeps it until there is room. The caller has asked `writeFault`. */
+  write(write: Write): void {
+    if (this.#line.length > 0 || !this.#hasRoom(write.bytes)) this.#line.push(write)
+    else {
+      this.#enqueue(write)
+      if (write.bytes > this.settings.copyMax) this.#flush()
+    }
+    this.#settle()
+  }
+
+  /** Withdraws a waiting write; one that was begun goes out whole all the same. */
+  cancelWrite(write: Write): "NotSent" | "Unknown" {
+    const waiting = this.#line.indexOf(write)
+    if (waiting >= 0) {
+      this.#line.splice(waiting, 1)
+      // The one behind it may fit where this one did not; an end may have waited for this one alone.
+      this.#admit()
+      this.#flush()
+      this.#settle()
+      return "NotSent"
+    }
+    const begun = this.#begun.indexOf(write)
+    if (begun >= 0) this.#begun.splice(begun, 1)
+    return "Unknown"
+  }
+
+  /** Completes when everything accepted so far has left user space. The caller has asked `writeFault`. */
+  flush(write: Write): void {
+    write.position = this.#accepted
+    this.#begun.push(write)
+    this.#flush()
+    this.#wakeTaken()
+    this.#settle()
+  }
+
+  holdWriting(): void {
+    this.#writeHolds++
+  }
+
+  unholdWriting(): void {
+    this.#writeHolds--
+    this.#flush()
+    this.#settle()
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.#outputBytes === 0 || (!this.#full && bytes <= this.settings.highWaterMark)
+  }
+
+  #enqueue(write: Write): void {
+    const copied = write.bytes <= this.settings.copyMax
+    for (const chunk of write.chunks) {
+      if (copied) this.#copy(chunk)
+      else if (chunk.length > 0) {
+        this.#sealSlab()
+        this.#output.push(chunk)
+      }
+    }
+    this.#account(write.bytes)
+    write.position = copied ? 0 : this.#accepted
+    if (copied) {
+      this.#flushSoon()
+      this.#ready.push(() => write.resume(undefined, "Unknown"))
+    } else this.#begun.push(write)
+  }
+
+  #account(bytes: number): void {
+    this.#accepted += bytes
+    this.#outputBytes += bytes
+    if (this.#outputBytes > this.settings.highWaterMark) this.#full = true
+  }
+
+  #copy(chunk: Uint8Array): void {
+    let from = 0
+    while (from < chunk.length) {
+      const slab = this.#slab ??= new Uint8Array(slabBytes)
+      const bytes = Math.min(chunk.length - from, slabBytes - this.#slabUsed)
+      slab.set(from === 0 && bytes === chunk.length ? chunk : chunk.subarray(from, from + bytes), this.#slabUsed)
+      this.#slabUsed += bytes
+      from += bytes
+      if (this.#slabUsed === slabBytes) {
+        this.#sealSlab()
+        this.#slab = undefined
+        this.#slabUsed = this.#slabSegment = 0
+      }
+    }
+  }
+
+  /** Puts what was copied since the last seal into the queue as one segment. */
+  #sealSlab(): void {
+    if (this.#slabUsed === this.#slabSegment) return
+    this.#output.push(this.#slab!.subarray(this.#slabSegment, this.#slabUsed))
+    this.#slabSegment = this.#slabUsed
+  }
+
+  /** One flush for all writes of a turn; at the end of the read callback where one is running. */
+  #flushSoon(): void {
+    if (this.#flushScheduled || this.#inFlight > 0) return
+    this.#flushScheduled = true
+    if (this.#inCallback) return
+    queueMicrotask(() => {
+      this.#flushScheduled = false
+      this.#flush()
+      this.#settle()
+    })
+  }
+
+  #flush(): void {
+    while (this.#inFlight === 0 && this.life !== "ended" && (this.#writeHolds === 0 || this.life !== "open")) {
+      this.#sealSlab()
+      const chunks = this.#output
+      if (chunks.length === 0) break
+      this.#output = []
+      const bytes = this.#inFlight = this.#outputBytes
+      if (!this.#wire.write(chunks, bytes)) {
+        // The medium still reads from the slab.
+        if (this.#inFlight > 0) {
+          this.#slab = undefined
+          this.#slabUsed = this.#slabSegment = 0
+        }
+        return
+      }
+      if (this.#inFlight > 0) {
+        if (this.#output.length === 0 && this.#slabUsed === this.#slabSegment) this.#slabUsed = this.#slabSegment = 0
+        this.#took()
+      }
+    }
+    this.#endWhenDrained()
+  }
+
+  /** What was in flight has left user space: whoever waited for that, or for room, goes on. */
+  #took(): void {
+    this.#outputBytes -= this.#inFlight
+    this.#taken += this.#inFlight
+    this.#inFlight = 0
+    this.#wakeTaken()
+    if (this.#outputBytes <= this.settings.lowWaterMark) this.#full = false
+    this.#admit()
+  }
+
+  #wakeTaken(): void {
+    while (this.#begun.length > 0 && this.#begun[0]!.position <= this.#taken) {
+      const write = this.#begun.shift()!
+      this.#ready.push(() => write.resume(undefined, "Unknown"))
+    }
+  }
+
+  #admit(): void {
+    while (this.#line.length > 0 && this.life === "open" && this.#hasRoom(this.#line[0]!.bytes)) {
+      this.#enqueue(this.#line.shift()!)
+    }
+  }
+
+  /** Whoever waits for our output to move will wait no longer, and what it held is dropped. */
+  #failAll(fault: Fault): void {
+    this.#flowing = false
+    this.#failLine(fault)
+    this.#wakeAll(this.#finishWaiters, fault)
+    this.#wakeAll(this.#flushedWaiters, fault)
+    for (const write of this.#begun.splice(0)) this.#ready.push(() => write.resume(fault, "Unknown"))
+    this.#output = []
+    this.#outputBytes = this.#inFlight = 0
+    this.#slab = undefined
+    this.#slabUsed = this.#slabSegment = 0
+  }
+
+  #failLine(fault: Fault): void {
+    for (const write of this.#line.splice(0)) this.#ready.push(() => write.resume(fault, "NotSent"))
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // Ending
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** Ends our direction after what is queued and waiting. The caller has asked `writeFault`, or is a second one. */
+  halfClose(resume: Resume): void {
+    this.#finishWaiters.push(resume)
+    this.#endOutput("halfClose")
+    if (this.#finished) this.#wakeAll(this.#finishWaiters, undefined)
+    this.#settle()
+  }
+
+  cancelHalfClose(resume: Resume): void {
+    this.#finishWaiters = this.#finishWaiters.filter((waiter) => waiter !== resume)
+  }
+
+  /** open -> closing. A pause of writing no longer counts; writes that wait for room are refused. */
+  close(by: "close" | "scope", cause: unknown): void {
+    this.#silence(closedBy(by, cause))
+    if (this.life === "open") {
+      this.life = "closing"
+      this.#endOutput("close")
+      if (this.#finished) this.#linger()
+      this.#steer()
+    }
+    this.#settle()
+  }
+
+  /** any -> ended, with a reset. */
+  abort(fault: Fault): void {
+    if (this.life !== "ended") {
+      this.life = "ended"
+      this.fault = fault
+      this.#shut = undefined
+      this.#failAll(fault)
+      this.#wire.reset()
+    }
+    this.#silence(fault)
+    this.#settle()
+  }
+
+  /** lingering -> ended, when whoever closes has waited long enough. */
+  letGo(): void {
+    if (this.life === "ended") return
+    this.life = "ended"
+    this.#flowing = false
+    this.#wakeAll(this.#flushedWaiters, undefined)
+    this.#wire.release()
+    this.#wakeReleased()
+    this.#settle()
+  }
+
+  /** Completes when all that was written is with the medium, our end included. The caller has called `close`. */
+  awaitFlushed(resume: Resume): void {
+    this.#flushedWaiters.push(resume)
+    if (this.life === "lingering" || this.life === "ended") {
+      // To close what ended before is no failure, unless bytes that were accepted went down with it.
+      this.#wakeAll(this.#flushedWaiters, this.#lost ? this.fault : undefined)
+    }
+    this.#settle()
+  }
+
+  cancelFlushed(resume: Resume): void {
+    this.#flushedWaiters = this.#flushedWaiters.filter((waiter) => waiter !== resume)
+  }
+
+  /** Completes when nothing is left of the connection, with what ended it. */
+  awaitReleased(resume: Resume): void {
+    this.#releasedWaiters.push(resume)
+    this.#wakeReleased()
+    this.#settle()
+  }
+
+  cancelReleased(resume: Resume): void {
+    this.#releasedWaiters = this.#releasedWaiters.filter((waiter) => waiter !== resume)
+  }
+
+  /** From now on reads and writes are answered with `shut`, unless the reader has seen the end or all ended in peace. */
+  #silence(shut: Fault): void {
+    if (this.#shut !== undefined || (this.life === "ended" && this.fault === undefined)) return
+    this.#shut = shut
+    this.#failLine(shut)
+    this.#input = []
+    this.#inputBytes = 0
+    this.#deliver()
+  }
+
+  #wakeAll(waiters: Array<Resume>, fault: Fault | undefined): void {
+    for (const resume of waiters.splice(0)) this.#ready.push(() => resume(fault))
+  }
+
+  #endOutput(by: "halfClose" | "close"): void {
+    if (!this.#ending) this.#endedBy = by
+    this.#ending = true
+    this.#flush()
+  }
+
+  #endWhenDrained(): void {
+    if (!this.#ending || this.#endSent || this.#outputBytes > 0 || this.#line.length > 0 || this.life === "ended") {
+      return
+    }
+    this.#endSent = true
+    this.#wire.end()
+  }
+
+  /** closing -> lingering. */
+  #linger(): void {
+    this.life = "lingering"
+    this.#wakeAll(this.#flushedWaiters, undefined)
+    if (this.#inputEnd !== undefined || !this.#wire.lingers) this.letGo()
+  }
+
+  /** open -> ended, by both ends in peace. What was received must have been read: letting go may not lose it. */
+  #letGoWhenBothEnded(): void {
+    if (this.life !== "open" || !this.#finished || this.#inputEnd === undefined || this.#input.length > 0) return
+    this.letGo()
+  }
+
+  #wakeReleased(): void {
+    if (this.life !== "ended" || !this.released) return
+    this.#wakeAll(this.#releasedWaiters, this.fault)
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // Port: what the wire reports
+  // -------------------------------------------------------------------------------------------------------------------
+
+  #onData(chunk: Uint8Array): void {
+    if (this.life === "ended" || chunk.length === 0) return
+    if (this.#shut !== undefined) {
+      if (this.life !== "lingering") return
+      this.#lingered += chunk.length
+      if (this.#lingered >= this.settings.lingerBytesMax) this.letGo()
+      return
+    }
+    this.#input.push(chunk)
+    this.#inputBytes += chunk.length
+    const nested = this.#inCallback
+    this.#inCallback = true
+    this.#deliver()
+    this.#settle()
+    this.#inCallback = nested
+    // Writes made by whoever was woken here need no turn of their own.
+    if (!nested && this.#flushScheduled) {
+      this.#flushScheduled = false
+      this.#flush()
+    }
+    this.#steer()
+    this.#settle()
+  }
+
+  #onEnd(): void {
+    if (this.life === "ended" || this.#inputEnd !== undefined) return
+    this.#inputEnd = EndOfInput
+    this.#flowing = false
+    if (this.life === "lingering") return this.letGo()
+    this.#deliver()
+    if (this.settings.onPeerEnd === "close" && this.life === "open") this.#endOutput("close")
+    this.#letGoWhenBothEnded()
+    this.#settle()
+  }
+
+  #onDrained(): void {
+    if (this.life === "ended" || this.#inFlight === 0) return
+    this.#took()
+    this.#flush()
+    this.#settle()
+  }
+
+  #onFinished(): void {
+    if (this.life === "ended" || this.#finished) return
+    this.#finished = true
+    this.#wakeAll(this.#finishWaiters, undefined)
+    if (this.life === "closing") this.#linger()
+    else this.#letGoWhenBothEnded()
+    this.#settle()
+  }
+
+  #onBroken(cause: unknown): void {
+    if (this.life === "ended") return
+    // All is with the medium: an error now would say that something was lost, and nothing was.
+    if (this.life === "lingering") return this.letGo()
+    const fault: Fault = this.fault = { _tag: "Broken", cause }
+    this.life = "ended"
+    this.#lost = this.#outputBytes > 0 || (this.#ending && !this.#finished)
+    this.#failAll(fault)
+    this.#inputEnd ??= fault
+    this.#deliver()
+    this.#wire.release()
+    this.#wakeReleased()
+    this.#settle()
+  }
+
+  #onReleased(): void {
+    if (this.released) return
+    this.released = true
+    const endedInPeace = this.#finished && this.#inputEnd === EndOfInput
+    if (this.life !== "ended" && !endedInPeace) this.#onBroken(undefined)
+    this.#wakeReleased()
+    this.#settle()
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** The only place that wakes anyone, so that order has one owner and nobody runs in the middle of a transition. */
+  #settle(): void {
+    if (this.#settling) return
+    this.#settling = true
+    try {
+      for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) next()
+    } finally {
+      this.#settling = false
+    }
+  }
+}
+
+export const closedBy = (by: "close" | "halfClose" | "abort" | "scope", cause?: unknown): Fault => ({
+  _tag: "Closed",
+  by,
+  cause
+})
+
+/** Present wherever JavaScript runs, and in no type library that this floor may see. */
+declare const queueMicrotask: (run: () => void) => void

@@ -1,0 +1,312 @@
+/**
+ * The tools that laws are written with: one clock for virtual and real subjects, bounds on everything that waits, and
+ * bytes whose place can be told.
+ *
+ * No law may fail a sound transport because the machine was slow: a wait for "nothing more happens" is only ever used to
+ * show that something did NOT happen, so that a short wait weakens a law and never breaks it.
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Pull from "effect/Pull"
+import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import * as Transport from "../Transport.ts"
+import * as TransportError from "../TransportError.ts"
+import { type Clogged, LawBroken, type Pair, type Subject } from "./law.ts"
+
+type Failure = LawBroken | TransportError.TransportError
+
+export interface Bench {
+  readonly subject: Subject
+  readonly pair: (
+    options?: Transport.TransportOptions
+  ) => Effect.Effect<Pair, TransportError.TransportError, Scope.Scope>
+  readonly clogged: (options?: Transport.TransportOptions) => Effect.Effect<Clogged, Failure, Scope.Scope>
+  /** Lets everything happen that can happen by itself. Use it only before a check that something did not happen. */
+  readonly settle: Effect.Effect<void>
+  /** Lets this much time pass, on the clock that the subject runs by. */
+  readonly elapse: (millis: number) => Effect.Effect<void>
+  /** Runs it and breaks the law if it does not come to an end. `millis` of the subject's time may pass meanwhile. */
+  readonly within: <A, E>(
+    what: string,
+    effect: Effect.Effect<A, E>,
+    options?: { readonly millis?: number | undefined }
+  ) => Effect.Effect<A, E | LawBroken>
+  /** Runs it in the background. It is interrupted, without being waited for, when the law is over. */
+  readonly start: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<Fiber.Fiber<A, E>, never, Scope.Scope>
+  /** As `start`, once it has begun to wait. */
+  readonly startBlocked: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<Fiber.Fiber<A, E>, never, Scope.Scope>
+  /** What a fiber that was started came to; breaks the law if it does not come to an end, as `within`. */
+  readonly ended: <A, E>(
+    what: string,
+    fiber: Fiber.Fiber<A, E>,
+    options?: { readonly millis?: number | undefined }
+  ) => Effect.Effect<A, E | LawBroken>
+  /** Breaks the law if the fiber ended, after everything has settled. */
+  readonly stillWaits: (what: string, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<void, LawBroken>
+  /** Reads exactly so many bytes. */
+  readonly read: (transport: Transport.Transport, bytes: number) => Effect.Effect<Uint8Array, Failure>
+  /** Reads to the end. */
+  readonly readToEnd: (transport: Transport.Transport) => Effect.Effect<Uint8Array, Failure>
+  /** Waits until the transport holds so much input, as far as it buffers input at all. */
+  readonly arrived: (transport: Transport.Transport, bytes: number) => Effect.Effect<void, LawBroken>
+}
+
+/** How many turns of the scheduler a virtual subject is given: it needs a turn for each step, never time. */
+const turnsMax = 20_000
+const settleTurns = 30
+/** What a real subject is given, in milliseconds. Generous: it is only waited out when a law is broken. */
+const patienceMillis = 10_000
+
+export const makeBench = (subject: Subject): Bench => {
+  const isVirtual = subject.capabilities.virtualTime === true
+
+  const turns = (max: number, isDone: () => boolean): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      let turn = 0
+      return Effect.whileLoop({ while: () => turn < max && !isDone(), body: () => Effect.yieldNow, step: () => turn++ })
+    })
+
+  const settle = isVirtual
+    ? turns(settleTurns, () => false)
+    : Effect.repeat(Effect.sleep(5), { times: 3 }).pipe(Effect.asVoid)
+
+  const elapse = (millis: number) => isVirtual ? TestClock.adjust(millis) : Effect.sleep(millis)
+
+  const start = <A, E>(effect: Effect.Effect<A, E>) =>
+    Effect.acquireRelease(
+      Effect.forkDetach(effect),
+      (fiber) => Effect.sync(() => fiber.interruptUnsafe())
+    )
+
+  const ended: Bench["ended"] = (what, fiber, options) =>
+    Effect.gen(function*() {
+      const millis = options?.millis ?? 0
+      const isDone = () => fiber.pollUnsafe() !== undefined
+      if (isVirtual) {
+        // A law that lets time pass gives every timer its turn in between.
+        yield* turns(millis > 0 ? settleTurns : turnsMax, isDone)
+        if (millis > 0 && !isDone()) yield* TestClock.adjust(millis)
+        yield* turns(turnsMax, isDone)
+      } else yield* Effect.timeoutOption(Fiber.await(fiber), millis + patienceMillis)
+      const exit = fiber.pollUnsafe()
+      if (exit !== undefined) return yield* exit
+      fiber.interruptUnsafe()
+      return yield* broken(`${what} did not come to an end`)
+    })
+
+  const within: Bench["within"] = (what, effect, options) =>
+    Effect.scoped(Effect.flatMap(start(effect), (fiber) => ended(what, fiber, options)))
+
+  const startBlocked: Bench["startBlocked"] = (effect) => Effect.tap(start(effect), () => settle)
+
+  const stillWaits = (what: string, fiber: Fiber.Fiber<unknown, unknown>) =>
+    Effect.andThen(
+      settle,
+      Effect.suspend(() => check(fiber.pollUnsafe() === undefined, () => `${what} did not wait: ${fiber.pollUnsafe()}`))
+    )
+
+  const read: Bench["read"] = (transport, bytes) =>
+    within(`reading ${bytes} bytes`, Transport.readExactly(transport, bytes))
+
+  const readToEnd: Bench["readToEnd"] = (transport) =>
+    within("reading to the end", Transport.readUntilEnd(transport, { bytesMax: 256 * 1024 * 1024 }))
+
+  const arrived: Bench["arrived"] = (transport, bytes) => {
+    if (subject.capabilities.buffers === false) return settle
+    const enough = Effect.map(transport.buffered, ({ reading }) => reading >= bytes)
+    return within(
+      `the arrival of ${bytes} bytes`,
+      Effect.repeat(Effect.andThen(isVirtual ? Effect.yieldNow : Effect.sleep(1), enough), { until: (is) => is })
+    )
+  }
+
+  const clogOne = (transport: Transport.Transport): Effect.Effect<number, Failure, Scope.Scope> =>
+    Effect.gen(function*() {
+      let junk = 0
+      const chunk = new Uint8Array(16_384).fill(junkByte)
+      while (true) {
+        const fiber = yield* start(transport.write(chunk))
+        // A real one is taken to be stuck when nothing has left it for a while.
+        for (let round = 0, before = -1; fiber.pollUnsafe() === undefined && round < 3; round++) {
+          yield* settle
+          const { writing } = yield* transport.buffered
+          if (writing !== before) round = 0
+          before = writing
+        }
+        if (fiber.pollUnsafe() === undefined) {
+          yield* Fiber.interrupt(fiber)
+          const exit = fiber.pollUnsafe()!
+          const verdict = Exit.isFailure(exit) ? Transport.delivery(exit.cause) : undefined
+          return verdict?._tag === "Some" && verdict.value === "NotSent" ? junk : junk + chunk.length
+        }
+        yield* Fiber.join(fiber)
+        junk += chunk.length
+        if (junk > 256 * 1024 * 1024) return yield* broken("a pair that nobody reads took 256 MiB and was not blocked")
+      }
+    })
+
+  const clogged: Bench["clogged"] = (options) =>
+    subject.clogged?.(options) ?? Effect.gen(function*() {
+      const [a, b] = yield* subject.pair(options)
+      return { a, b, junkOfA: yield* clogOne(a), junkOfB: yield* clogOne(b) }
+    })
+
+  return {
+    subject,
+    pair: subject.pair,
+    clogged,
+    settle,
+    elapse,
+    within,
+    start,
+    startBlocked,
+    ended,
+    stillWaits,
+    read,
+    readToEnd,
+    arrived
+  }
+}
+
+/** What a clogged pair is filled with. */
+export const junkByte = 0xee
+
+/** Ends the law as broken. */
+export const broken = (detail: string): Effect.Effect<never, LawBroken> => Effect.fail(new LawBroken({ detail }))
+
+/** Breaks the law unless the condition holds. */
+export const check = (condition: boolean, detail: string | (() => string)): Effect.Effect<void, LawBroken> =>
+  condition ? Effect.void : Effect.suspend(() => broken(typeof detail === "string" ? detail : detail()))
+
+/** `bytes` bytes of a pattern that differs at every place, beginning at place `from` of stream `seed`. */
+export const pattern = (bytes: number, from = 0, seed = 1): Uint8Array => {
+  const out = new Uint8Array(bytes)
+  for (let i = 0; i < bytes; i++) {
+    const place = from + i
+    out[i] = (Math.imul(place ^ (place >>> 8) ^ (place >>> 16), 0x9e3779b1) >>> 24) + seed
+  }
+  return out
+}
+
+/** Breaks the law unless these are the bytes of the pattern from that place on. */
+export const checkPattern = (
+  what: string,
+  bytes: Uint8Array,
+  length: number,
+  from = 0,
+  seed = 1
+): Effect.Effect<void, LawBroken> =>
+  Effect.suspend(() => {
+    if (bytes.length !== length) return broken(`${what}: ${bytes.length} bytes in place of ${length}`)
+    const expected = pattern(length, from, seed)
+    for (let i = 0; i < length; i++) {
+      if (bytes[i] !== expected[i]) return broken(`${what}: byte ${i} of ${length} is wrong`)
+    }
+    return Effect.void
+  })
+
+/** Breaks the law unless the bytes are these. */
+export const checkBytes = (what: string, bytes: Uint8Array, expected: Uint8Array): Effect.Effect<void, LawBroken> =>
+  check(
+    bytes.length === expected.length && bytes.every((byte, i) => byte === expected[i]),
+    () => `${what}: got ${show(bytes)} in place of ${show(expected)}`
+  )
+
+export const text = (string: string): Uint8Array => new TextEncoder().encode(string)
+
+export const untext = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+
+/** A small generator with a seed, so that a law does the same in every run. */
+export const randomOf = (seed: number): (below: number) => number => {
+  let state = seed >>> 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) % below
+  }
+}
+
+/** How a pull ended: with items, the end, or an error. */
+export type Pulled =
+  | { readonly _tag: "Chunks"; readonly chunks: NonEmptyReadonlyArray<Uint8Array> }
+  | { readonly _tag: "End" }
+  | { readonly _tag: "Failed"; readonly error: TransportError.TransportError }
+
+/** One pull with a lease of its own, and how it ended. Nothing is put back. */
+export const pullOnce = (transport: Transport.Transport): Effect.Effect<Pulled> =>
+  Effect.scoped(
+    Effect.flatMap(transport.reader, (reader) => reader.pull)
+  ).pipe(
+    Pull.matchEffect({
+      onSuccess: (chunks): Effect.Effect<Pulled> => Effect.succeed({ _tag: "Chunks", chunks }),
+      onDone: (): Effect.Effect<Pulled> => Effect.succeed({ _tag: "End" }),
+      onFailure: (cause): Effect.Effect<Pulled> => {
+        const error = Cause.squash(cause)
+        return error instanceof TransportError.TransportError
+          ? Effect.succeed({ _tag: "Failed", error })
+          : Effect.failCause(cause as Cause.Cause<never>)
+      }
+    })
+  )
+
+/** Breaks the law unless a read finds the end. */
+export const checkEnd = (what: string, pulled: Pulled): Effect.Effect<void, LawBroken> =>
+  check(pulled._tag === "End", () => `${what}: ${showPulled(pulled)} in place of the end`)
+
+/** Breaks the law unless a read fails with one of these reasons. */
+export const checkReadFails = (
+  what: string,
+  pulled: Pulled,
+  ...reasons: ReadonlyArray<TransportError.Reason["_tag"]>
+): Effect.Effect<void, LawBroken> =>
+  check(
+    pulled._tag === "Failed" && reasons.includes(pulled.error.reason._tag),
+    () => `${what}: ${showPulled(pulled)} in place of ${reasons.join(" or ")}`
+  )
+
+/** Runs it and breaks the law unless it fails with one of these reasons; answers with the error. */
+export const failsWith = <A>(
+  what: string,
+  effect: Effect.Effect<A, Failure>,
+  ...reasons: ReadonlyArray<TransportError.Reason["_tag"]>
+): Effect.Effect<TransportError.TransportError, LawBroken> =>
+  Effect.matchEffect(effect, {
+    onSuccess: () => broken(`${what} succeeded in place of ${reasons.join(" or ")}`),
+    onFailure: (error) =>
+      error._tag === "LawBroken"
+        ? Effect.fail(error)
+        : reasons.includes(error.reason._tag)
+        ? Effect.succeed(error)
+        : broken(`${what} failed with ${error.reason._tag} in place of ${reasons.join(" or ")} (${error.message})`)
+  })
+
+/** Runs it and answers how it ended, whatever that was. */
+export const outcome = <A>(effect: Effect.Effect<A, Failure>): Effect.Effect<string> =>
+  Effect.map(Effect.exit(effect), (exit) => {
+    if (Exit.isSuccess(exit)) return "success"
+    const error = Cause.squash(exit.cause)
+    return error instanceof TransportError.TransportError ? error.reason._tag : String(error)
+  })
+
+/** The transport with its half-close; only for laws that need it. */
+export const halfCloseable = (
+  transport: Transport.Transport
+): Effect.Effect<Transport.HalfCloseableTransport, LawBroken> =>
+  Transport.isHalfCloseable(transport)
+    ? Effect.succeed(transport)
+    : broken("the subject says that it can half-close, and a transport of it has no halfClose")
+
+const show = (bytes: Uint8Array): string =>
+  bytes.length > 32 ? `${bytes.length} bytes` : JSON.stringify(new TextDecoder("latin1").decode(bytes))
+
+const showPulled = (pulled: Pulled): string =>
+  pulled._tag === "Chunks"
+    ? `${pulled.chunks.reduce((bytes, chunk) => bytes + chunk.length, 0)} bytes`
+    : pulled._tag === "End"
+    ? "the end"
+    : `${pulled.error.reason._tag} (${pulled.error.message})`

@@ -1,0 +1,1 @@
+export * as TransportLaws from "./TransportLaws.ts"

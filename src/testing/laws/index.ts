@@ -1,0 +1,7 @@
+/**
+ * All laws of the kit, in the order of their numbers.
+ */
+import type { Law } from "../law.ts"
+import { eofLaws } from "./eof.ts"
+
+export const laws: ReadonlyArray<Law> = [eofLaws].flat().sort((one, other) => one.number - other.number)

@@ -1,0 +1,41 @@
+/**
+ * Laws against specimens: does each law catch the transport that was broken for it, and only what it must?
+ */
+import * as Effect from "effect/Effect"
+import type { Law, Specimen } from "./law.ts"
+import * as TransportLaws from "./TransportLaws.ts"
+
+/** What a law said of a specimen. */
+export interface Verdict {
+  readonly law: number
+  /** Why the law was broken; undefined when it holds, null when the specimen lacks what the law needs. */
+  readonly broken: string | undefined | null
+}
+
+/** How a verdict compares with what the specimen says of itself. */
+export type Judgement = "caught" | "holds" | "excused" | "left out" | "missed" | "unexpected" | "stale excuse"
+
+/** Holds all laws against the specimen. */
+export const examine = (specimen: Specimen): Effect.Effect<ReadonlyArray<Verdict>> =>
+  Effect.forEach(TransportLaws.make(specimen.subject), (law): Effect.Effect<Verdict> =>
+    law.missing.length > 0
+      ? Effect.succeed({ law: law.number, broken: null })
+      : Effect.match(law.test, {
+        onSuccess: () => ({ law: law.number, broken: undefined }),
+        onFailure: (error) => ({ law: law.number, broken: error.detail })
+      }))
+
+export const judge = (specimen: Specimen, verdict: Verdict): Judgement => {
+  const isExcused = specimen.alsoBreaks?.[verdict.law] !== undefined
+  if (verdict.law === specimen.law) return typeof verdict.broken === "string" ? "caught" : "missed"
+  if (verdict.broken === null) return isExcused ? "stale excuse" : "left out"
+  if (verdict.broken === undefined) return isExcused ? "stale excuse" : "holds"
+  return isExcused ? "excused" : "unexpected"
+}
+
+export const isGood = (judgement: Judgement): boolean =>
+  judgement === "caught" || judgement === "holds" || judgement === "excused" || judgement === "left out"
+
+/** Laws that no specimen shows to notice anything. */
+export const unproven = (laws: ReadonlyArray<Law>, specimens: ReadonlyArray<Specimen>): ReadonlyArray<number> =>
+  laws.map((law) => law.number).filter((number) => !specimens.some((specimen) => specimen.law === number))

@@ -1,0 +1,7 @@
+/**
+ * All specimens of the kit, in the order of the laws that catch them.
+ */
+import type { Specimen } from "../law.ts"
+import { eofSpecimens } from "./eof.ts"
+
+export const specimens: ReadonlyArray<Specimen> = [eofSpecimens].flat().sort((one, other) => one.law - other.law)

@@ -1,0 +1,322 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Cause, Config, ConfigProvider, Effect, Exit, Option, Result, Schema } from "effect"
+import { NetAddress } from "effect/net"
+import * as Endpoint from "../src/Endpoint.ts"
+import { InvalidOption } from "../src/TransportError.ts"
+
+const failure = <A>(exit: Exit.Exit<A, InvalidOption>): InvalidOption =>
+  Option.getOrThrow(Cause.findErrorOption(Option.getOrThrow(Exit.getCause(exit))))
+
+const summary = ({ actual, expected, field }: InvalidOption) => ({ field, expected, actual })
+
+const choice = <const A extends string>(...values: ReadonlyArray<A>) => Arbitrary.schema(Schema.Literals(values))
+
+const text = (...pieces: ReadonlyArray<string>) =>
+  Arbitrary.map(Arbitrary.array(choice(...pieces), { minLength: 1, maxLength: 20 }), (parts) => parts.join(""))
+
+const oddText = text("a", "B", "0", "/", "//", "./", "../", "@", ".", "?", "#", "%", "%2F", "%00", " ", "\n", "é", "😀")
+
+const port = Arbitrary.schema(Schema.Port)
+
+const ipv6 = Arbitrary.map(
+  Arbitrary.array(Arbitrary.schema(Schema.Literals([0, 1, 0xfe80, 0xffff])), { minLength: 8, maxLength: 8 }),
+  (segments) => segments.map((segment) => segment.toString(16)).join(":")
+)
+
+const host = Arbitrary.flatMap(
+  choice("name", "ipv4", "ipv6", "short ipv6", "scoped"),
+  (form): Arbitrary.Arbitrary<string> => {
+    switch (form) {
+      case "name":
+        return choice(
+          "localhost",
+          "Example.COM",
+          "example.com.",
+          "xn--bcher-kva.example",
+          "bücher.example",
+          "_srv._tcp.a"
+        )
+      case "ipv4":
+        return choice("127.0.0.1", "0.0.0.0", "255.255.255.255")
+      case "ipv6":
+        return ipv6
+      case "short ipv6":
+        return Arbitrary.map(ipv6, (address) => NetAddress.formatIp(NetAddress.ipFromStringUnsafe(address)))
+      case "scoped":
+        return Arbitrary.map(choice("eth0", "3", "en:0", "lo@if2"), (zone) => `fe80::1%${zone}`)
+    }
+  }
+)
+
+const endpoint = Arbitrary.flatMap(
+  choice("tcp", "unix", "serial", "memory"),
+  (_tag): Arbitrary.Arbitrary<Endpoint.Endpoint> => {
+    switch (_tag) {
+      case "tcp":
+        return Arbitrary.map(Arbitrary.all({ host, port }), (fields) => ({ _tag, ...fields }))
+      case "unix":
+        return Arbitrary.map(
+          Arbitrary.all({ path: oddText, abstract: Arbitrary.schema(Schema.Boolean) }),
+          (fields) => ({ _tag, ...fields })
+        )
+      case "serial":
+        return Arbitrary.map(
+          Arbitrary.all({ path: oddText, baudRate: Arbitrary.schema(Schema.Literals([1, 9600, 115200, 2 ** 31])) }),
+          (fields) => ({ _tag, ...fields })
+        )
+      case "memory":
+        return Arbitrary.map(Arbitrary.filter(oddText, (name) => !name.startsWith("/")), (name) => ({ _tag, name }))
+    }
+  }
+)
+
+describe("Endpoint.parse", () => {
+  const good: ReadonlyArray<readonly [string, Endpoint.Endpoint]> = [
+    ["tcp://127.0.0.1:7000", { _tag: "tcp", host: "127.0.0.1", port: 7000 }],
+    ["TCP://Example.com:0", { _tag: "tcp", host: "Example.com", port: 0 }],
+    ["tcp://localhost:65535", { _tag: "tcp", host: "localhost", port: 65535 }],
+    ["tcp://[::1]:7000", { _tag: "tcp", host: "::1", port: 7000 }],
+    ["tcp://[fe80::1%eth0]:7000", { _tag: "tcp", host: "fe80::1%eth0", port: 7000 }],
+    ["unix:///run/app.sock", { _tag: "unix", path: "/run/app.sock", abstract: false }],
+    ["Unix:/run/app.sock", { _tag: "unix", path: "/run/app.sock", abstract: false }],
+    ["unix:////run", { _tag: "unix", path: "//run", abstract: false }],
+    ["unix:app.sock", { _tag: "unix", path: "app.sock", abstract: false }],
+    ["unix:./app.sock", { _tag: "unix", path: "./app.sock", abstract: false }],
+    ["unix:@app", { _tag: "unix", path: "app", abstract: true }],
+    ["unix:@@/app", { _tag: "unix", path: "@/app", abstract: true }],
+    ["unix:./@app", { _tag: "unix", path: "@app", abstract: false }],
+    ["unix:././@app", { _tag: "unix", path: "./@app", abstract: false }],
+    ["unix:///a%20b?c#d e", { _tag: "unix", path: "/a%20b?c#d e", abstract: false }],
+    [`unix:///${"x".repeat(106)}`, { _tag: "unix", path: `/${"x".repeat(106)}`, abstract: false }],
+    ["serial:///dev/ttyUSB0?baudRate=115200", { _tag: "serial", path: "/dev/ttyUSB0", baudRate: 115200 }],
+    ["serial:///dev/ttyUSB0", { _tag: "serial", path: "/dev/ttyUSB0", baudRate: 9600 }],
+    ["SERIAL:/dev/a?b?baudRate=1", { _tag: "serial", path: "/dev/a?b", baudRate: 1 }],
+    ["serial:COM3", { _tag: "serial", path: "COM3", baudRate: 9600 }],
+    ["serial:\\\\.\\COM10", { _tag: "serial", path: "\\\\.\\COM10", baudRate: 9600 }],
+    ["memory:pair", { _tag: "memory", name: "pair" }],
+    ["memory:a:b/c", { _tag: "memory", name: "a:b/c" }]
+  ]
+
+  for (const [input, expected] of good) {
+    it(`reads ${input}`, () => assert.deepStrictEqual(Endpoint.parse(input), Exit.succeed(expected)))
+  }
+
+  const schemes = "one of tcp, unix, serial, memory at character 1"
+  const hosts = "a host name, an IPv4 address, or an IPv6 address in brackets at character 7"
+  const ports = "an integer from 0 to 65535 at character"
+  const bytes = "from 1 to 107 bytes of UTF-8 without NUL at character"
+
+  const bad: ReadonlyArray<readonly [input: string, field: string, expected: string, actual: string]> = [
+    ["", "endpoint.scheme", schemes, ""],
+    ["localhost", "endpoint.scheme", schemes, "localhost"],
+    ["localhost:7000", "endpoint.scheme", schemes, "localhost"],
+    ["tpc://127.0.0.1:7000", "endpoint.scheme", schemes, "tpc"],
+    [" tcp://127.0.0.1:7000", "endpoint.scheme", schemes, " tcp"],
+    ["://127.0.0.1:7000", "endpoint.scheme", schemes, "://127.0.0.1:7000"],
+    ["__proto__:x", "endpoint.scheme", schemes, "__proto__"],
+    ["toString:x", "endpoint.scheme", schemes, "toString"],
+    ["tcp:127.0.0.1:7000", "endpoint.host", "preceded by // at character 5", "127.0.0.1:7000"],
+    ["tcp:", "endpoint.host", "preceded by // at character 5", ""],
+    ["tcp://", "endpoint.host", hosts, ""],
+    ["tcp://:7000", "endpoint.host", hosts, ""],
+    ["tcp://*:7000", "endpoint.host", hosts, "*"],
+    ["tcp://::1:7000", "endpoint.host", hosts, "::1"],
+    ["tcp://a:b:7000", "endpoint.host", hosts, "a:b"],
+    ["tcp://user@host:7000", "endpoint.host", hosts, "user@host"],
+    ["tcp://1.2.3:7000", "endpoint.host", hosts, "1.2.3"],
+    ["tcp://256.0.0.1:7000", "endpoint.host", hosts, "256.0.0.1"],
+    ["tcp://a b:7000", "endpoint.host", hosts, "a b"],
+    ["tcp://[127.0.0.1]:7000", "endpoint.host", hosts, "[127.0.0.1]"],
+    ["tcp://[]:7000", "endpoint.host", hosts, "[]"],
+    ["tcp://[::g]:7000", "endpoint.host", hosts.replace("7", "8"), "::g"],
+    ["tcp://[fe80::1%]:7000", "endpoint.host", hosts.replace("7", "8"), "fe80::1%"],
+    ["tcp://[::1:7000", "endpoint.host", "followed by ] at character 16", "::1:7000"],
+    ["tcp://localhost", "endpoint.port", "preceded by a colon at character 16", ""],
+    ["tcp://[::1]7000", "endpoint.port", "preceded by a colon at character 12", "7000"],
+    ["tcp://127.0.0.1:", "endpoint.port", `${ports} 17`, ""],
+    ["tcp://127.0.0.1:http", "endpoint.port", `${ports} 17`, "http"],
+    ["tcp://127.0.0.1:65536", "endpoint.port", `${ports} 17`, "65536"],
+    ["tcp://127.0.0.1:-1", "endpoint.port", `${ports} 17`, "-1"],
+    ["tcp://127.0.0.1:07", "endpoint.port", `${ports} 17`, "07"],
+    ["tcp://127.0.0.1:7e3", "endpoint.port", `${ports} 17`, "7e3"],
+    ["tcp://127.0.0.1:80\n", "endpoint.port", `${ports} 17`, "80\n"],
+    ["tcp://[::1]:80/path", "endpoint.port", `${ports} 13`, "80/path"],
+    ["unix:", "endpoint.path", `${bytes} 6`, ""],
+    ["unix://", "endpoint.path", "an absolute path (a relative one is unix:path) at character 8", ""],
+    ["unix://run/a", "endpoint.path", "an absolute path (a relative one is unix:path) at character 8", "run/a"],
+    ["unix:@", "endpoint.path", `${bytes} 7`, ""],
+    ["unix:///a\0b", "endpoint.path", `${bytes} 8`, "/a\0b"],
+    ["unix:///a\ud800", "endpoint.path", `${bytes} 8`, "/a\ud800"],
+    [`unix:///${"x".repeat(107)}`, "endpoint.path", `${bytes} 8`, `/${"x".repeat(107)}`],
+    [`unix:@${"é".repeat(54)}`, "endpoint.path", `${bytes} 7`, "é".repeat(54)],
+    ["serial:", "endpoint.path", "the path of a device, without NUL at character 8", ""],
+    ["serial:?baudRate=9600", "endpoint.path", "the path of a device, without NUL at character 8", ""],
+    ["serial://COM3", "endpoint.path", "an absolute path (a relative one is serial:path) at character 10", "COM3"],
+    ["serial:///dev/x?baudRate=0", "endpoint.baudRate", "an integer above 0 at character 26", "0"],
+    ["serial:///dev/x?baudRate=", "endpoint.baudRate", "an integer above 0 at character 26", ""],
+    ["serial:///dev/x?baudRate=9.6", "endpoint.baudRate", "an integer above 0 at character 26", "9.6"],
+    ["serial:///dev/x?baudrate=1", "endpoint.query", "baudRate=… and nothing else at character 17", "baudrate=1"],
+    ["serial:///dev/x?", "endpoint.query", "baudRate=… and nothing else at character 17", ""],
+    [
+      "serial:///dev/x?baudRate=1&baudRate=2",
+      "endpoint.query",
+      "baudRate=… and nothing else at character 17",
+      "baudRate=1&baudRate=2"
+    ],
+    ["memory:", "endpoint.name", "a name that does not start with a slash at character 8", ""],
+    ["memory://pair", "endpoint.name", "a name that does not start with a slash at character 8", "//pair"]
+  ]
+
+  for (const [input, field, expected, actual] of bad) {
+    it(`refuses ${JSON.stringify(input)}`, () => {
+      assert.deepStrictEqual(summary(failure(Endpoint.parse(input))), { field, expected, actual })
+    })
+  }
+
+  it.effect("gives an exit that can be yielded", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* Endpoint.parse("memory:a"), { _tag: "memory", name: "a" })
+      const error = yield* Effect.flip(Endpoint.parse("memory:"))
+      assert.instanceOf(error, InvalidOption)
+    }))
+})
+
+describe("Endpoint.parseUnsafe", () => {
+  it("throws the InvalidOption itself", () => {
+    assert.deepStrictEqual(Endpoint.parseUnsafe("memory:a"), { _tag: "memory", name: "a" })
+    assert.throws(() => Endpoint.parseUnsafe("tcp://localhost"), InvalidOption)
+  })
+})
+
+describe("Endpoint.format", () => {
+  it.prop("gives a string from which parse makes an equal endpoint", { endpoint }, ({ endpoint }) => {
+    assert.deepStrictEqual(Endpoint.parse(Endpoint.format(endpoint)), Exit.succeed(endpoint))
+  })
+
+  it.prop("gives back a canonical string", {
+    string: Arbitrary.map(endpoint, Endpoint.format)
+  }, ({ string }) => {
+    assert.strictEqual(Endpoint.format(Endpoint.parseUnsafe(string)), string)
+  })
+
+  it.prop("changes nothing about what any string means", {
+    scheme: choice("tcp:", "TCP://", "unix:", "unix://", "unix:@", "serial:", "serial://", "memory:"),
+    rest: Arbitrary.flatMap(
+      choice("", ":7000", "?baudRate=1"),
+      (tail) => Arbitrary.map(oddText, (head) => head + tail)
+    )
+  }, ({ rest, scheme }) => {
+    const parsed = Endpoint.parse(scheme + rest)
+    if (Exit.isSuccess(parsed)) assert.deepStrictEqual(Endpoint.parse(Endpoint.format(parsed.value)), parsed)
+  })
+})
+
+describe("Endpoint.from", () => {
+  it.prop("takes every endpoint, and its string", { endpoint }, ({ endpoint }) => {
+    assert.deepStrictEqual(Endpoint.from(endpoint), Exit.succeed(endpoint))
+    assert.deepStrictEqual(Endpoint.from(Endpoint.format(endpoint)), Exit.succeed(endpoint))
+  })
+
+  const object = "an endpoint or its string form"
+  const kinds = "one of tcp, unix, serial, memory"
+  const bad: ReadonlyArray<readonly [input: unknown, field: string, expected: string, actual: unknown]> = [
+    [null, "endpoint", object, null],
+    [undefined, "endpoint", object, undefined],
+    [7000, "endpoint", object, 7000],
+    [{}, "endpoint._tag", kinds, undefined],
+    [{ _tag: "udp", host: "a", port: 1 }, "endpoint._tag", kinds, "udp"],
+    [{ _tag: "constructor" }, "endpoint._tag", kinds, "constructor"],
+    [{ _tag: "tcp", host: "a" }, "endpoint.port", "an integer from 0 to 65535", undefined],
+    [{ _tag: "tcp", host: "a", port: "80" }, "endpoint.port", "an integer from 0 to 65535", "80"],
+    [{ _tag: "tcp", host: "a", port: 1.5 }, "endpoint.port", "an integer from 0 to 65535", 1.5],
+    [{ _tag: "tcp", port: 1 }, "endpoint.host", "a host name or an IP address without brackets", undefined],
+    [
+      { _tag: "tcp", host: "[::1]", port: 1 },
+      "endpoint.host",
+      "a host name or an IP address without brackets",
+      "[::1]"
+    ],
+    [{ _tag: "unix", path: "", abstract: false }, "endpoint.path", "from 1 to 107 bytes of UTF-8 without NUL", ""],
+    [{ _tag: "unix", path: "a", abstract: 1 }, "endpoint.abstract", "true or false", 1],
+    [{ _tag: "serial", path: "a", baudRate: 0 }, "endpoint.baudRate", "an integer above 0", 0],
+    [
+      { _tag: "serial", path: "a", baudrate: 115200 },
+      "endpoint.baudrate",
+      "absent (the fields of serial are path, baudRate)",
+      115200
+    ],
+    [{ _tag: "memory", name: "/a" }, "endpoint.name", "a name that does not start with a slash", "/a"]
+  ]
+
+  for (const [input, field, expected, actual] of bad) {
+    it(`refuses ${JSON.stringify(input)}`, () => {
+      const exit = Endpoint.from(input as Endpoint.Endpoint)
+      assert.deepStrictEqual(summary(failure(exit)), { field, expected, actual })
+    })
+  }
+})
+
+describe("Endpoint schemas", () => {
+  it("fill in what has a default", () => {
+    assert.deepStrictEqual(Endpoint.SerialEndpoint.make({ path: "a" }), { _tag: "serial", path: "a", baudRate: 9600 })
+    assert.deepStrictEqual(Endpoint.UnixEndpoint.make({ path: "a" }), { _tag: "unix", path: "a", abstract: false })
+    const decoded = Schema.decodeUnknownExit(Endpoint.Endpoint)({ _tag: "serial", path: "a" })
+    assert.deepStrictEqual(decoded, Exit.succeed({ _tag: "serial", path: "a", baudRate: 9600 }))
+  })
+
+  it.prop("generate endpoints that survive their string form", { endpoint: Endpoint.Endpoint }, ({ endpoint }) => {
+    assert.deepStrictEqual(Endpoint.parse(Endpoint.format(endpoint)), Exit.succeed(endpoint))
+  })
+})
+
+describe("Endpoint.FromString", () => {
+  it("decodes and encodes the string form", () => {
+    const decoded = Schema.decodeSync(Endpoint.FromString)("tcp://[::1]:7000")
+    assert.deepStrictEqual(decoded, { _tag: "tcp", host: "::1", port: 7000 })
+    assert.strictEqual(Schema.encodeSync(Endpoint.FromString)(decoded), "tcp://[::1]:7000")
+  })
+
+  it("says what is wrong", () => {
+    const result = Schema.decodeResult(Endpoint.FromString)("tcp://a:b")
+    assert.strictEqual(
+      Option.getOrThrow(Result.getFailure(result)).message,
+      "endpoint.port must be an integer from 0 to 65535 at character 9, and is \"b\""
+    )
+  })
+
+  it.effect("reads configuration", () =>
+    Effect.gen(function*() {
+      const endpoint = yield* Config.schema(Endpoint.FromString, "LISTEN")
+      assert.deepStrictEqual(endpoint, { _tag: "unix", path: "/a", abstract: false })
+    }).pipe(
+      Effect.provideService(
+        ConfigProvider.ConfigProvider,
+        ConfigProvider.fromEnv({ env: { LISTEN: "unix:///a" } })
+      )
+    ))
+})
+
+describe("Endpoint.isHalfCloseKind", () => {
+  it("knows the kinds that can half-close", () => {
+    const kinds: ReadonlyArray<Endpoint.Kind> = ["tcp", "unix", "serial", "memory"]
+    assert.deepStrictEqual(kinds.filter(Endpoint.isHalfCloseKind), ["tcp", "unix", "memory"])
+  })
+})
+
+describe("Endpoint", () => {
+  it("has these names", () => {
+    assert.deepStrictEqual(Object.keys(Endpoint).toSorted(), [
+      "Endpoint",
+      "FromString",
+      "MemoryEndpoint",
+      "SerialEndpoint",
+      "TcpEndpoint",
+      "UnixEndpoint",
+      "format",
+      "from",
+      "isHalfCloseKind",
+      "parse",
+      "parseUnsafe"
+    ])
+  })
+})
