@@ -4,6 +4,7 @@
  * `serve` gives each connection a scope of its own, so that one that fails harms no other, bounds how many run at once,
  * and shuts down in phases. What waits to be accepted is bounded by the network's backlog; what comes beyond is reset.
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,7 +13,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Endpoint from "./Endpoint.ts"
-import { Backlog } from "./internal/backlog.ts"
+import { Backlog, Refusal } from "./internal/backlog.ts"
 import type { Transport } from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
 
@@ -38,9 +39,11 @@ export interface Listener<out T extends Transport = Transport> {
    * **Details**
    *
    * At most `connectionsMax` handlers run at once (default 1024); further connections wait in the backlog. A handler
-   * that fails is logged and harms no other. After a failure to accept, it waits 100 milliseconds, so that a lack of
-   * descriptors does not spin. Interrupted, or when the listener is closed, it stops accepting, gives the handlers
-   * `drain` to finish (default no time), then interrupts those that are left and logs which connections were cut.
+   * that fails is logged and harms no other, and so is a connection that is lost while it is accepted. After a failure
+   * of the listener itself it waits 100 milliseconds, so that a lack of descriptors does not spin. Interrupted, or when
+   * the listener is closed, it closes the listener, gives the handlers `drain` to finish (default no time), then
+   * interrupts those that are left and logs which connections were cut. A handler has finished when its connection is
+   * closed.
    */
   readonly serve: <_, E, R>(
     handler: (transport: T) => Effect.Effect<_, E, R>,
@@ -67,7 +70,10 @@ export interface Source<Item extends object, T extends Transport> {
     /** A connection could not be accepted. */
     readonly failed: (cause: unknown) => void
   }) => () => void
-  /** Makes a transport of it. */
+  /**
+   * Makes a transport of it. Not interruptible, and the next connection waits meanwhile, so a handshake belongs before
+   * `offer`. Where it fails, nothing is left of the item.
+   */
   readonly accept: (item: Item) => Effect.Effect<T, TransportError.TransportError, Scope.Scope>
   /** Gets rid of one that was never accepted. */
   readonly reject: (item: Item) => void
@@ -92,10 +98,9 @@ export const make = <Item extends object, T extends Transport>(
           remove: (item) => backlog.remove(item),
           failed: (cause) => backlog.fail(cause)
         })
-        let closed = false
         const stop = Effect.sync(() => {
-          if (closed) return
-          closed = true
+          if (backlog.isStopped) return
+          // First, so that the address is free when the waiters hear of it.
           close()
           for (const item of backlog.stop()) source.reject(item)
         })
@@ -104,47 +109,53 @@ export const make = <Item extends object, T extends Transport>(
       ({ stop }) => stop
     ),
     ({ backlog, stop }): Listener<T> => {
-      const accept = acceptFrom(source, backlog)
+      const next = nextOf(source, backlog)
       return {
         endpoint: source.endpoint,
-        accept,
-        serve: (handler, options) => serve(source.endpoint, accept, stop, handler, options)
+        accept: Effect.uninterruptibleMask((restore) => Effect.flatMap(next(restore), source.accept)),
+        serve: (handler, options) => serve(source, next, stop, handler, options)
       }
     }
   )
 
-const acceptFrom = <Item extends object, T extends Transport>(
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** Takes the next connection that has arrived. To be run uninterruptibly: one that was taken has nobody else. */
+type Next<Item> = (restore: Restore) => Effect.Effect<Item, TransportError.TransportError>
+
+const nextOf = <Item extends object, T extends Transport>(
   source: Source<Item, T>,
   backlog: Backlog<Item>
-): Effect.Effect<T, TransportError.TransportError, Scope.Scope> => {
+): Next<Item> => {
   const parked = Effect.callback<void>((resume) => {
     const wake = () => resume(Effect.void)
     backlog.await(wake)
     return Effect.sync(() => backlog.cancel(wake))
   })
-  return Effect.uninterruptibleMask((restore) => {
-    const poll: Effect.Effect<T, TransportError.TransportError, Scope.Scope> = Effect.suspend(() => {
+  return (restore) => {
+    const poll: Effect.Effect<Item, TransportError.TransportError> = Effect.suspend(() => {
       const item = backlog.poll()
       if (item === undefined) return Effect.andThen(restore(parked), poll)
-      if (!("_tag" in item)) return source.accept(item)
+      if (!(item instanceof Refusal)) return Effect.succeed(item)
       return Effect.fail(
-        item._tag === "Stopped"
+        item.isStopped
           ? failure(source.endpoint, new TransportError.Closed({ by: "close" }))
           : failure(source.endpoint, source.reasonOf(item.cause), item.cause)
       )
     })
     return poll
-  })
+  }
 }
 
-const serve = <T extends Transport, _, E, R>(
-  endpoint: Endpoint.Endpoint,
-  accept: Effect.Effect<T, TransportError.TransportError, Scope.Scope>,
+const serve = <Item extends object, T extends Transport, _, E, R>(
+  source: Source<Item, T>,
+  next: Next<Item>,
   stop: Effect.Effect<void>,
   handler: (transport: T) => Effect.Effect<_, E, R>,
   options: { readonly connectionsMax?: number | undefined; readonly drain?: Duration.Input | undefined } | undefined
 ): Effect.Effect<never, TransportError.TransportError, Exclude<R, Scope.Scope>> =>
   Effect.suspend(() => {
+    const { endpoint } = source
     const connectionsMax = options?.connectionsMax ?? 1024
     if (!Number.isSafeInteger(connectionsMax) || connectionsMax < 1) {
       return refuse(endpoint, "connectionsMax", "a positive integer", connectionsMax)
@@ -158,33 +169,33 @@ const serve = <T extends Transport, _, E, R>(
 
     const run = (transport: T, scope: Scope.Closeable) =>
       Effect.suspend(() => handler(transport)).pipe(
-        Scope.provide(scope),
         Effect.interruptible,
-        Effect.exit,
-        Effect.tap((exit) => Scope.close(scope, exit)),
-        Effect.flatMap((exit) =>
-          Exit.isFailure(exit) && !exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
-            ? Effect.logWarning(`the handler of ${nameOf(transport)} failed`, exit.cause)
-            : Effect.void
-        )
+        Scope.use(scope),
+        Effect.catchCause((cause) =>
+          Cause.hasInterruptsOnly(cause)
+            ? Effect.void
+            : Effect.logWarning(`the handler of ${nameOf(transport)} failed`, cause)
+        ),
+        Effect.ensuring(Semaphore.release(places, 1)),
+        Effect.asVoid
       )
 
     const acceptOne = Effect.uninterruptibleMask((restore) =>
       Effect.gen(function*() {
         yield* restore(Semaphore.take(places, 1))
+        const item = yield* Effect.onError(next(restore), () => Semaphore.release(places, 1))
         const scope = yield* Scope.make()
-        const exit = yield* Effect.exit(restore(Scope.provide(accept, scope)))
-        if (Exit.isFailure(exit)) {
-          yield* Scope.close(scope, exit)
+        const accepted = yield* Effect.exit(Scope.provide(source.accept(item), scope))
+        if (Exit.isFailure(accepted)) {
+          // It fails for this connection alone: the next one need not wait.
+          yield* Scope.close(scope, accepted)
           yield* Semaphore.release(places, 1)
-          return yield* Effect.failCause(exit.cause)
+          return yield* Effect.logWarning(`${Endpoint.format(endpoint)}: a connection was lost`, accepted.cause)
         }
-        const fiber = yield* Effect.forkDetach(run(exit.value, scope))
-        running.set(fiber, exit.value)
-        fiber.addObserver(() => {
-          running.delete(fiber)
-          Effect.runFork(Semaphore.release(places, 1))
-        })
+        // Uninterruptible, since one that is interrupted before it began would leave its connection open.
+        const fiber = yield* Effect.forkDetach(run(accepted.value, scope), { uninterruptible: true })
+        running.set(fiber, accepted.value)
+        fiber.addObserver(() => running.delete(fiber))
         return undefined
       })
     )
@@ -192,11 +203,11 @@ const serve = <T extends Transport, _, E, R>(
     const shutDown = Effect.gen(function*() {
       yield* stop
       if (running.size > 0 && !Duration.isZero(drain)) {
-        yield* Effect.timeoutOption(Effect.interruptible(Fiber.awaitAll(running.keys())), drain)
+        yield* Effect.timeoutOption(Fiber.awaitAll(Array.from(running.keys())), drain)
       }
       if (running.size === 0) return undefined
       const cut = Array.from(running.values(), nameOf)
-      yield* Fiber.interruptAll(running.keys())
+      yield* Fiber.interruptAll(Array.from(running.keys()))
       return yield* Effect.logWarning(`${Endpoint.format(endpoint)} shut down and cut ${cut.length}: ${cut.join(", ")}`)
     })
 

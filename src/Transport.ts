@@ -818,11 +818,14 @@ class Mouth {
       ? Effect.provideService(Effect.interruptible(this.close("scope", undefined)), Clock.Clock, realClock)
       : Effect.suspend(() => {
         core.close("scope", undefined)
-        if (core.life === "ended") return Effect.void
-        const queued = core.outputBytes
-        core.abort({ _tag: "FlushTimedOut" })
-        return queued > 0 ? this.fail("close", { _tag: "FlushTimedOut" }) : Effect.void
+        // One turn: what has just been delivered is not counted yet, if this runs inside the delivery.
+        return core.life === "ended" ? Effect.void : Effect.andThen(Effect.yieldNow, abandoned)
       })
+    const abandoned = Effect.suspend(() => {
+      if (core.life === "ended") return Effect.void
+      core.abort({ _tag: "FlushTimedOut" })
+      return this.fail("close", { _tag: "FlushTimedOut" })
+    })
     return Effect.suspend(() => {
       const queued = core.outputBytes
       return Effect.catch(

@@ -5,8 +5,16 @@
  * moment cannot lose a connection.
  */
 
-/** Why there is nothing to accept. */
-export type Refusal = { readonly _tag: "Stopped" } | { readonly _tag: "Failed"; readonly cause: unknown }
+/** Why there is nothing to accept. A class, since an item may be any object. */
+export class Refusal {
+  readonly isStopped: boolean
+  readonly cause: unknown
+
+  constructor(isStopped: boolean, cause: unknown) {
+    this.isStopped = isStopped
+    this.cause = cause
+  }
+}
 
 export class Backlog<Item extends object> {
   readonly #max: number
@@ -17,6 +25,10 @@ export class Backlog<Item extends object> {
 
   constructor(max: number) {
     this.#max = max
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped
   }
 
   /** False when the queue is full or closed: the connection is to be reset. */
@@ -35,7 +47,8 @@ export class Backlog<Item extends object> {
 
   /** The medium could not accept: told to one waiter, or to the next that comes. The queue lives on. */
   fail(cause: unknown): void {
-    this.#failure = { _tag: "Failed", cause }
+    if (this.#stopped) return
+    this.#failure = new Refusal(false, cause)
     this.#wakes.shift()?.()
   }
 
@@ -50,7 +63,7 @@ export class Backlog<Item extends object> {
   poll(): Item | Refusal | undefined {
     const item = this.#waiting.shift()
     if (item !== undefined) return item
-    if (this.#stopped) return { _tag: "Stopped" }
+    if (this.#stopped) return new Refusal(true, undefined)
     const failure = this.#failure
     this.#failure = undefined
     return failure
@@ -64,6 +77,6 @@ export class Backlog<Item extends object> {
     const at = this.#wakes.indexOf(wake)
     if (at >= 0) this.#wakes.splice(at, 1)
     // It was woken and will not poll: another one shall.
-    else if (this.#waiting.length > 0) this.#wakes.shift()?.()
+    else if (this.#waiting.length > 0 || this.#failure !== undefined) this.#wakes.shift()?.()
   }
 }

@@ -469,8 +469,9 @@ export class Duplex {
       this.#output = []
       const bytes = this.#inFlight = this.#outputBytes
       if (!this.#wire.write(chunks, bytes)) {
-        // The medium still reads from the slab.
+        // The medium still reads from the slab, and whoever ran meanwhile may have written into it.
         if (this.#inFlight > 0) {
+          this.#sealSlab()
           this.#slab = undefined
           this.#slabUsed = this.#slabSegment = 0
         }

@@ -102,18 +102,31 @@ export class MemoryWire implements Wire {
     while (this.#pending.length > 0 && peer.#flowing) {
       const room = peer.#port.room()
       if (room === 0) break
-      const chunk = this.#pending[0]!
-      // Copied: the writer may use its buffer again, and what is delivered belongs to the receiver.
-      if (chunk.length <= room) {
-        this.#pending.shift()
-        peer.#port.data(chunk.slice())
-      } else {
-        this.#pending[0] = chunk.subarray(room)
-        peer.#port.data(chunk.slice(0, room))
-      }
+      peer.#port.data(this.#piece(room))
     }
     this.#delivering = false
     return this.#pending.length === 0
+  }
+
+  /** Takes at most `bytesMax` bytes, copied: the writer may use its buffer again, and a piece belongs to its receiver. */
+  #piece(bytesMax: number): Uint8Array {
+    const pending = this.#pending
+    let bytes = 0
+    let whole = 0
+    while (whole < pending.length && bytes + pending[whole]!.length <= bytesMax) bytes += pending[whole++]!.length
+    const cut = whole < pending.length ? bytesMax - bytes : 0
+    const piece = new Uint8Array(bytes + cut)
+    let at = 0
+    for (let i = 0; i < whole; i++) {
+      piece.set(pending[i]!, at)
+      at += pending[i]!.length
+    }
+    if (cut > 0) {
+      piece.set(pending[whole]!.subarray(0, cut), at)
+      pending[whole] = pending[whole]!.subarray(cut)
+    }
+    pending.splice(0, whole)
+    return piece
   }
 }
 

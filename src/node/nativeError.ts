@@ -6,6 +6,9 @@
 import * as Dns from "effect/net/Dns"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Predicate from "effect/Predicate"
+import * as Fs from "node:fs"
+import * as Net from "node:net"
+import * as Path from "node:path"
 import {
   Busy,
   Failed,
@@ -52,13 +55,17 @@ export interface ErrorContext {
 export const reasonOf = (error: unknown, context: ErrorContext): Reason => {
   if (error instanceof Dns.DnsError) return ofDns(error, context)
   if (error instanceof NetAddress.NetAddressError) return unresolved(error.message, error.input, context)
-  const code = codeOf(error)
+  const code = stringAt(error, "code")
   if (code === undefined) return new Failed()
   const reasons = isOpening(context.operation) ? opening : standing
-  return (reasons[code] ?? always[code])?.(context, error) ?? new Failed()
+  const reason = reasons.get(code) ?? always.get(code)
+  return reason === undefined ? new Failed() : reason(context, error)
 }
 
-type Reasons = { readonly [code: string]: ((context: ErrorContext, error: unknown) => Reason) | undefined }
+type Reasons = ReadonlyMap<string, (context: ErrorContext, error: unknown) => Reason>
+
+const byCode = (reasons: { readonly [code: string]: (context: ErrorContext, error: unknown) => Reason }): Reasons =>
+  new Map(Object.entries(reasons))
 
 const refused = () => new Refused()
 const reset = () => new Reset()
@@ -68,21 +75,47 @@ const notFound = ({ what }: ErrorContext) => new NotFound({ what })
 const nameNotFound = ({ host, what }: ErrorContext) => new NameNotFound({ host: host ?? what })
 const lookupTimedOut = () => new TimedOut({ phase: "lookup" })
 
+// Node leaves the address on the error: a path or an IP address, with a port that may be missing or -1.
+const addressOf = (error: unknown): string | undefined => stringAt(error, "address")
+
 const invalid = (expected: string) => ({ what }: ErrorContext, error: unknown): Reason => {
-  // Node leaves the address on the error, and a port only where there is one.
-  const address = Predicate.hasProperty(error, "address") ? error.address : what
-  const isPath = Predicate.hasProperty(error, "address") && !Predicate.hasProperty(error, "port")
-  return new InvalidOption({ field: isPath ? "endpoint.path" : "endpoint.host", expected, actual: address })
+  const address = addressOf(error)
+  const field = address === undefined ? "endpoint" : Net.isIP(address) === 0 ? "endpoint.path" : "endpoint.host"
+  return new InvalidOption({ field, expected, actual: address ?? what })
+}
+
+const notOurs = (context: ErrorContext, error: unknown): Reason => {
+  if (context.operation === "listen") return invalid("an address of this machine")(context, error)
+  // A client that asks for a port or an address of its own binds before it connects.
+  return stringAt(error, "syscall") === "bind"
+    ? new InvalidOption({ field: "localAddress", expected: "an address of this machine", actual: addressOf(error) })
+    : unreachable()
+}
+
+// libuv calls it EACCES when the folder of a socket to listen on is missing, to agree with Windows.
+const deniedOrMissing = (context: ErrorContext, error: unknown): Reason => {
+  const address = addressOf(error)
+  if (context.operation !== "listen" || address === undefined || Net.isIP(address) !== 0) return denied()
+  const folder = Path.dirname(address)
+  return isMissing(folder) ? new NotFound({ what: folder }) : denied()
+}
+
+const isMissing = (path: string): boolean => {
+  try {
+    return Fs.statSync(path, { throwIfNoEntry: false }) === undefined
+  } catch {
+    return false
+  }
 }
 
 /** What means the same at any time. */
-const always: Reasons = {
+const always: Reasons = byCode({
   ENOTFOUND: nameNotFound,
   ENODATA: nameNotFound,
   EAI_NONAME: nameNotFound,
   EAI_NODATA: nameNotFound,
   EAI_AGAIN: lookupTimedOut,
-  EACCES: denied,
+  EACCES: deniedOrMissing,
   EPERM: denied,
   EADDRINUSE: () => new Busy({ what: "address" }),
   EBUSY: () => new Busy({ what: "device" }),
@@ -101,10 +134,10 @@ const always: Reasons = {
   ERR_STREAM_PREMATURE_CLOSE: reset,
   ERR_SOCKET_CLOSED: reset,
   ERR_SOCKET_CLOSED_BEFORE_CONNECTION: reset
-}
+})
 
 /** What it means while a connection or a listener is opened. */
-const opening: Reasons = {
+const opening: Reasons = byCode({
   ECONNREFUSED: refused,
   // Nobody listens at this path: it is no socket, one of another type, or its listener has no room (Linux's EAGAIN).
   ENOTSOCK: refused,
@@ -115,22 +148,21 @@ const opening: Reasons = {
   EHOSTUNREACH: unreachable,
   ENETDOWN: unreachable,
   EHOSTDOWN: unreachable,
-  EADDRNOTAVAIL: (context, error) =>
-    context.operation === "listen" ? invalid("an address of this machine")(context, error) : unreachable(),
+  EADDRNOTAVAIL: notOurs,
   EAFNOSUPPORT: () => new Unsupported({ feature: "this family of addresses" }),
   EINVAL: invalid("an address that the operating system takes"),
   ENAMETOOLONG: invalid("short enough for the operating system")
-}
+})
 
 /** What it means on a connection that stood. */
-const standing: Reasons = {
+const standing: Reasons = byCode({
   ETIMEDOUT: reset,
   ENETRESET: reset,
   ENETUNREACH: reset,
   EHOSTUNREACH: reset,
   ENETDOWN: reset,
   EHOSTDOWN: reset
-}
+})
 
 const ofDns = (error: Dns.DnsError, context: ErrorContext): Reason => {
   switch (error.reason) {
@@ -158,5 +190,5 @@ const unresolved = (detail: string, input: unknown, { host }: ErrorContext): Rea
 
 const isOpening = (operation: Operation): boolean => operation === "open" || operation === "listen"
 
-const codeOf = (error: unknown): string | undefined =>
-  Predicate.hasProperty(error, "code") && typeof error.code === "string" ? error.code : undefined
+const stringAt = (error: unknown, key: "code" | "syscall" | "address"): string | undefined =>
+  Predicate.hasProperty(error, key) && typeof error[key] === "string" ? error[key] : undefined

@@ -51,6 +51,30 @@ export interface Bench {
   readonly read: (transport: Transport.Transport, bytes: number) => Effect.Effect<Uint8Array, Failure>
   /** Reads to the end. */
   readonly readToEnd: (transport: Transport.Transport) => Effect.Effect<Uint8Array, Failure>
+  /**
+   * Writes the pattern until nothing more is taken, and answers how many bytes were accepted. The write that waited is
+   * withdrawn. Nobody may read meanwhile.
+   */
+  readonly fill: (transport: Transport.Transport) => Effect.Effect<number, Failure, Scope.Scope>
+  /** How many resources the subject holds now; 0 where it does not say. */
+  readonly held: Effect.Effect<number>
+  /** Waits until the subject holds no more than so many resources. */
+  readonly heldAtMost: (what: string, count: number) => Effect.Effect<void, LawBroken>
+  /** Reads exactly these bytes and compares them as they come, with a bound for each read: for what is large. */
+  readonly receive: (
+    what: string,
+    transport: Transport.Transport,
+    expected: Uint8Array
+  ) => Effect.Effect<void, Failure>
+  /**
+   * Runs it again and again, a little apart, and breaks the law unless it soon fails with one of these reasons: for what
+   * the medium cannot tell at once.
+   */
+  readonly failsSoon: (
+    what: string,
+    effect: Effect.Effect<unknown, Failure>,
+    ...reasons: ReadonlyArray<TransportError.Reason["_tag"]>
+  ) => Effect.Effect<TransportError.TransportError, LawBroken>
   /** Waits until the transport holds so much input, as far as it buffers input at all. */
   readonly arrived: (transport: Transport.Transport, bytes: number) => Effect.Effect<void, LawBroken>
 }
@@ -115,20 +139,62 @@ export const makeBench = (subject: Subject): Bench => {
   const readToEnd: Bench["readToEnd"] = (transport) =>
     within("reading to the end", Transport.readUntilEnd(transport, { bytesMax: 256 * 1024 * 1024 }))
 
+  const receive: Bench["receive"] = (what, transport, expected) =>
+    Effect.scoped(Effect.gen(function*() {
+      const reader = yield* transport.reader
+      for (let at = 0; at < expected.length;) {
+        const pulled = yield* within(`${what}, from byte ${at} on,`, pulledBy(reader.pull))
+        if (pulled._tag !== "Chunks") return yield* broken(`${what}: ${showPulled(pulled)} after ${at} bytes`)
+        for (const [i, chunk] of pulled.chunks.entries()) {
+          const wanted = expected.subarray(at, at + chunk.length)
+          const given = chunk.subarray(0, wanted.length)
+          if (!isSame(given, wanted)) {
+            const wrong = given.findIndex((byte, i) => byte !== wanted[i])
+            return yield* broken(`${what}: byte ${at + wrong} of ${expected.length} is wrong`)
+          }
+          at += wanted.length
+          if (at < expected.length) continue
+          yield* reader.unread([chunk.subarray(wanted.length), ...pulled.chunks.slice(i + 1)])
+          break
+        }
+      }
+    }))
+
+  const moment = isVirtual ? Effect.yieldNow : Effect.sleep(1)
+
+  const failsSoon: Bench["failsSoon"] = (what, effect, ...reasons) =>
+    within(
+      `${what}, until it fails,`,
+      failsWith(what, Effect.forever(Effect.andThen(effect, moment), { disableYield: true }), ...reasons)
+    )
+
   const arrived: Bench["arrived"] = (transport, bytes) => {
     if (subject.capabilities.buffers === false) return settle
     const enough = Effect.map(transport.buffered, ({ reading }) => reading >= bytes)
     return within(
       `the arrival of ${bytes} bytes`,
-      Effect.repeat(Effect.andThen(isVirtual ? Effect.yieldNow : Effect.sleep(1), enough), { until: (is) => is })
+      Effect.repeat(Effect.andThen(moment, enough), { until: (is) => is })
     )
   }
 
-  const clogOne = (transport: Transport.Transport): Effect.Effect<number, Failure, Scope.Scope> =>
+  const held = Effect.map(subject.resources ?? Effect.succeed([]), (lines) => lines.length)
+
+  const heldAtMost: Bench["heldAtMost"] = (what, count) => {
+    const isBack = Effect.map(held, (now) => now <= count)
+    return within(
+      what,
+      Effect.repeat(Effect.andThen(isVirtual ? Effect.yieldNow : Effect.sleep(1), isBack), { until: (is) => is })
+    )
+  }
+
+  const clogOne = (
+    transport: Transport.Transport,
+    chunkAt: (from: number) => Uint8Array
+  ): Effect.Effect<number, Failure, Scope.Scope> =>
     Effect.gen(function*() {
       let junk = 0
-      const chunk = new Uint8Array(16_384).fill(junkByte)
       while (true) {
+        const chunk = chunkAt(junk)
         const fiber = yield* start(transport.write(chunk))
         // A real one is taken to be stuck when nothing has left it for a while.
         for (let round = 0, before = -1; fiber.pollUnsafe() === undefined && round < 3; round++) {
@@ -152,7 +218,8 @@ export const makeBench = (subject: Subject): Bench => {
   const clogged: Bench["clogged"] = (options) =>
     subject.clogged?.(options) ?? Effect.gen(function*() {
       const [a, b] = yield* subject.pair(options)
-      return { a, b, junkOfA: yield* clogOne(a), junkOfB: yield* clogOne(b) }
+      const junk = new Uint8Array(16_384).fill(junkByte)
+      return { a, b, junkOfA: yield* clogOne(a, () => junk), junkOfB: yield* clogOne(b, () => junk) }
     })
 
   return {
@@ -168,6 +235,11 @@ export const makeBench = (subject: Subject): Bench => {
     stillWaits,
     read,
     readToEnd,
+    receive,
+    failsSoon,
+    fill: (transport) => clogOne(transport, (from) => pattern(16_384, from)),
+    held,
+    heldAtMost,
     arrived
   }
 }
@@ -239,11 +311,16 @@ export type Pulled =
 
 /** One pull with a lease of its own, and how it ended. Nothing is put back. */
 export const pullOnce = (transport: Transport.Transport): Effect.Effect<Pulled> =>
-  Effect.scoped(
-    Effect.flatMap(transport.reader, (reader) => reader.pull)
-  ).pipe(
+  pulledBy(Effect.scoped(Effect.flatMap(transport.reader, (reader) => reader.pull)))
+
+/** How a pull ended, of one chunk or several. */
+export const pulledBy = (
+  pull: Pull.Pull<NonEmptyReadonlyArray<Uint8Array> | Uint8Array, TransportError.TransportError>
+): Effect.Effect<Pulled> =>
+  pull.pipe(
     Pull.matchEffect({
-      onSuccess: (chunks): Effect.Effect<Pulled> => Effect.succeed({ _tag: "Chunks", chunks }),
+      onSuccess: (pulled): Effect.Effect<Pulled> =>
+        Effect.succeed({ _tag: "Chunks", chunks: pulled instanceof Uint8Array ? [pulled] : pulled }),
       onDone: (): Effect.Effect<Pulled> => Effect.succeed({ _tag: "End" }),
       onFailure: (cause): Effect.Effect<Pulled> => {
         const error = Cause.squash(cause)
@@ -304,7 +381,24 @@ export const halfCloseable = (
 const show = (bytes: Uint8Array): string =>
   bytes.length > 32 ? `${bytes.length} bytes` : JSON.stringify(new TextDecoder("latin1").decode(bytes))
 
-const showPulled = (pulled: Pulled): string =>
+/** Four bytes at a time where both lie on such a border, as large pieces do. */
+const isSame = (bytes: Uint8Array, others: Uint8Array): boolean => {
+  if (bytes.length !== others.length) return false
+  let i = 0
+  if (bytes.byteOffset % 4 === 0 && others.byteOffset % 4 === 0) {
+    const words = wordsOf(bytes)
+    const otherWords = wordsOf(others)
+    let word = 0
+    while (word < words.length && words[word] === otherWords[word]) word++
+    i = word * 4
+  }
+  while (i < bytes.length && bytes[i] === others[i]) i++
+  return i === bytes.length
+}
+
+const wordsOf = (bytes: Uint8Array): Int32Array => new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2)
+
+export const showPulled = (pulled: Pulled): string =>
   pulled._tag === "Chunks"
     ? `${pulled.chunks.reduce((bytes, chunk) => bytes + chunk.length, 0)} bytes`
     : pulled._tag === "End"

@@ -97,3 +97,15 @@ export const soundSubject = (replaced?: Partial<Subject>): Subject => ({
 /** A subject whose transports are broken in one of their parts. */
 export const brokenSubject = (parts: Parts | (() => Parts), replaced?: Partial<Subject>): Subject =>
   soundSubject({ pair: pairOf(typeof parts === "function" ? parts : () => parts), ...replaced })
+
+/** The wire with some of its methods replaced. */
+export const overWire = (wire: Transport.Wire, replaced: Partial<Transport.Wire>): Transport.Wire => ({
+  lingers: wire.lingers,
+  write: (chunks, bytes) => wire.write(chunks, bytes),
+  end: () => wire.end(),
+  reset: () => wire.reset(),
+  release: () => wire.release(),
+  resume: () => wire.resume(),
+  suspend: () => wire.suspend(),
+  ...replaced
+})

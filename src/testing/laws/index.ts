@@ -3,5 +3,6 @@
  */
 import type { Law } from "../law.ts"
 import { eofLaws } from "./eof.ts"
+import { writevLaws } from "./writev.ts"
 
-export const laws: ReadonlyArray<Law> = [eofLaws].flat().sort((one, other) => one.number - other.number)
+export const laws: ReadonlyArray<Law> = [eofLaws, writevLaws].flat().sort((one, other) => one.number - other.number)

@@ -3,5 +3,8 @@
  */
 import type { Specimen } from "../law.ts"
 import { eofSpecimens } from "./eof.ts"
+import { writevSpecimens } from "./writev.ts"
 
-export const specimens: ReadonlyArray<Specimen> = [eofSpecimens].flat().sort((one, other) => one.law - other.law)
+export const specimens: ReadonlyArray<Specimen> = [eofSpecimens, writevSpecimens].flat().sort((one, other) =>
+  one.law - other.law
+)

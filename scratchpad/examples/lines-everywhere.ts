@@ -1,0 +1,211 @@
+/**
+ * One line protocol over every transport there is.
+ *
+ * `converse` is the whole program, client and server, and it is the same function for every row of the table: it does
+ * not know what the connection is made of. The client sends a file of lines; half-way the server acknowledges with a
+ * checksum and half-closes, and the rest still arrives; at the end, when the server has verified the whole, the client
+ * aborts. Every cell of the table is what one end saw of the other.
+ */
+import { SingleBar } from "cli-progress"
+import { Cause, Deferred, Effect, Exit, Fiber, Pull } from "effect"
+import { type Connection, Lines, Network, Protocol, TestTransport, type Transport } from "effect-transport"
+import { NodeTransport } from "effect-transport/node"
+import { createHash, randomUUID } from "node:crypto"
+
+const lineBytes = 128
+const batchLines = 1024
+const batches = 512
+const fileBytes = lineBytes * batchLines * batches // 64 MiB
+
+/** Lines that differ, made fast: a counter in front of filler. */
+const batchOf = (batch: number): ReadonlyArray<string> =>
+  Array.from(
+    { length: batchLines },
+    (_, i) => String(batch * batchLines + i).padStart(lineBytes - 1, "the quick brown fox ")
+  )
+
+class Checksum {
+  readonly #hash = createHash("sha256")
+  lines = 0
+  bytes = 0
+  add(lines: ReadonlyArray<string>): void {
+    if (lines.length === 0) return
+    const text = lines.join("\n") + "\n"
+    this.#hash.update(text)
+    this.lines += lines.length
+    this.bytes += text.length
+  }
+  get hex(): string {
+    return this.#hash.copy().digest("hex")
+  }
+}
+
+type LineConnection = Connection.HalfCloseable<Connection.Connection<string, string, unknown>>
+
+/** What one end of the conversation saw of the other. */
+interface Seen {
+  readonly bytes: number
+  readonly lines: number
+  readonly verified: boolean
+  readonly halfClose: string
+  readonly abort: string
+}
+
+const converse = (
+  client: Transport.HalfCloseableTransport,
+  server: Transport.HalfCloseableTransport,
+  progress: (bytes: number) => void
+) =>
+  Effect.scoped(Effect.gen(function*() {
+    const allVerified = yield* Deferred.make<void>()
+    const serving = yield* Effect.forkChild(
+      serve(yield* Protocol.attach(Lines.protocol(), server), Deferred.succeed(allVerified, undefined), progress)
+    )
+    const halfClose = yield* send(
+      yield* Protocol.attach(Lines.protocol(), client),
+      Effect.raceFirst(Deferred.await(allVerified), Fiber.join(serving))
+    )
+    yield* client.abort
+    const seen = yield* Fiber.join(serving)
+    return { ...seen, halfClose } satisfies Seen
+  }))
+
+/** Sends the file, and says what it saw of the server's half-close. */
+const send = Effect.fnUntraced(function*(lines: LineConnection, allVerified: Effect.Effect<unknown, unknown>) {
+  const sent = new Checksum()
+  const sendBatches = Effect.fnUntraced(function*(from: number, to: number) {
+    for (let batch = from; batch < to; batch++) {
+      const some = batchOf(batch)
+      sent.add(some)
+      yield* lines.writeAll(some)
+    }
+    yield* lines.write(`checksum ${sent.hex}`)
+  })
+  yield* sendBatches(0, batches / 2)
+  const reader = yield* lines.reader
+  const [answer] = yield* reader.pull
+  const halfClose = answer === `verified ${sent.hex}` ? yield* endOf(reader.pull) : `the answer ${answer}`
+  yield* sendBatches(batches / 2, batches)
+  yield* allVerified
+  return halfClose
+}, Effect.scoped)
+
+/** Receives and verifies the file, half-closing in the middle, and says what it saw of the client's abort. */
+const serve = Effect.fnUntraced(
+  function*(lines: LineConnection, whenVerified: Effect.Effect<unknown>, progress: (bytes: number) => void) {
+    const received = new Checksum()
+    const reader = yield* lines.reader
+    let verified = true
+    const receive = Effect.gen(function*() {
+      while (true) {
+        const batch = yield* reader.pull
+        const last = batch.findIndex((line) => line.startsWith("checksum "))
+        received.add(last < 0 ? batch : batch.slice(0, last))
+        progress(received.bytes)
+        if (last < 0) continue
+        verified &&= batch[last] === `checksum ${received.hex}`
+        return yield* reader.unread(batch.slice(last + 1))
+      }
+    })
+    yield* receive
+    yield* lines.write(verified ? `verified ${received.hex}` : "wrong")
+    yield* lines.halfClose
+    yield* receive
+    yield* whenVerified
+    const abort = yield* endOf(reader.pull)
+    return { bytes: received.bytes, lines: received.lines, verified, abort }
+  },
+  Effect.scoped
+)
+
+/** What the next read finds, in one word. */
+const endOf = (pull: Pull.Pull<unknown, unknown>): Effect.Effect<string> =>
+  Effect.map(Effect.exit(pull), (exit) => {
+    if (Exit.isSuccess(exit)) return "more lines"
+    const error = Cause.squash(exit.cause)
+    if (Cause.isDone(error)) return "end"
+    return (error as { readonly reason?: { readonly _tag: string } }).reason?._tag.toLowerCase() ?? String(error)
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The transports
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Both ends of a connection over whatever network is provided. */
+const overNetwork = (endpoint: string) =>
+  Effect.gen(function*() {
+    const network = yield* Network.Network
+    const listener = yield* network.listen(endpoint)
+    const ends = yield* Effect.all([network.connect(listener.endpoint), listener.accept], { concurrency: 2 })
+    return ends as unknown as readonly [Transport.HalfCloseableTransport, Transport.HalfCloseableTransport]
+  })
+
+const rows = [
+  { name: "memory", abort: "reset", ends: Effect.provide(overNetwork("memory:demo"), TestTransport.layerNetwork) },
+  { name: "lockstep", abort: "reset", ends: TestTransport.lockstepPair() },
+  {
+    name: "TCP, IPv4",
+    abort: "reset",
+    ends: Effect.provide(overNetwork("tcp://127.0.0.1:0"), NodeTransport.layerNetwork)
+  },
+  { name: "TCP, IPv6", abort: "reset", ends: Effect.provide(overNetwork("tcp://[::1]:0"), NodeTransport.layerNetwork) },
+  {
+    name: "Unix, path",
+    abort: "end",
+    ends: Effect.provide(overNetwork(`unix:///tmp/effect-transport-${randomUUID()}.sock`), NodeTransport.layerNetwork)
+  },
+  {
+    name: "Unix, abstract",
+    abort: "end",
+    ends: Effect.provide(overNetwork(`unix:@effect-transport-${randomUUID()}`), NodeTransport.layerNetwork)
+  }
+]
+
+const format = (cells: ReadonlyArray<string>): string =>
+  cells.map((cell, i) => i === 0 || i > 3 ? cell.padEnd(i === 0 ? 16 : 12) : cell.padStart(i === 3 ? 8 : 12) + "  ")
+    .join("")
+
+const main = Effect.gen(function*() {
+  const table = [format(["transport", "bytes", "lines", "MB/s", "half-close", "abort", "checksum"])]
+  for (const row of rows) {
+    const bar = new SingleBar({
+      format: `${row.name.padEnd(16)}{bar} {percentage}% {value}/{total} MiB`,
+      hideCursor: true,
+      clearOnComplete: true,
+      noTTYOutput: false
+    })
+    bar.start(fileBytes / 1_048_576, 0)
+    const started = performance.now()
+    const exit = yield* Effect.exit(Effect.scoped(
+      Effect.flatMap(
+        row.ends,
+        ([client, server]) => converse(client, server, (bytes) => bar.update(Math.round(bytes / 1_048_576)))
+      )
+    ))
+    const seconds = (performance.now() - started) / 1000
+    bar.stop()
+    if (Exit.isFailure(exit)) {
+      process.exitCode = 1
+      table.push(`${row.name.padEnd(16)}${Cause.pretty(exit.cause)}`)
+      continue
+    }
+    const seen = exit.value
+    const isRight = seen.bytes === fileBytes && seen.lines === batchLines * batches && seen.verified &&
+      seen.halfClose === "end" && seen.abort === row.abort
+    if (!isRight) process.exitCode = 1
+    table.push(
+      format([
+        row.name,
+        String(seen.bytes),
+        String(seen.lines),
+        (seen.bytes / 1_000_000 / seconds).toFixed(0),
+        seen.halfClose,
+        seen.abort,
+        seen.verified ? "right" : "WRONG"
+      ]) + (isRight ? "" : `  expected ${fileBytes} bytes, ${batchLines * batches} lines, end, ${row.abort}`)
+    )
+  }
+  console.log(table.join("\n"))
+})
+
+await Effect.runPromise(main)

@@ -1,0 +1,494 @@
+/**
+ * What turns a connection of one kind into a connection of another, and knows nothing of IO.
+ *
+ * A protocol is attached to a live connection and owns it from then on: closing the upper connection closes the lower.
+ * Where the lower can half-close, so can the upper. `fromCodec` makes a protocol of a codec, `make` one of anything else.
+ *
+ * **Example** (Attaching a protocol)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { Connection, Lines, Protocol, TestTransport } from "effect-transport"
+ *
+ * const conversation = Effect.gen(function*() {
+ *   const [here, there] = yield* TestTransport.pair()
+ *   const client = yield* Protocol.attach(Lines.protocol(), here)
+ *   const server = yield* Protocol.attach(Lines.protocol(), there)
+ *   yield* client.write("hello")
+ *   yield* server.write(`${yield* Connection.take(server)}, world`)
+ *   return yield* Connection.take(client)
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(conversation)) // => "hello, world"
+ * ```
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Pull from "effect/Pull"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { type Codec, type Decoder, encodeAll } from "./Codec.ts"
+import { type Connection, type HalfCloseable, isHalfCloseable, type Reader } from "./Connection.ts"
+import * as Endpoint from "./Endpoint.ts"
+import type { Transport } from "./Transport.ts"
+import { Busy, InvalidOption, type Reason, TransportError } from "./TransportError.ts"
+
+/**
+ * Turns a connection of one kind into a connection of another; half-close passes through. The upper owns the lower: its
+ * close closes it, once.
+ *
+ * **Details**
+ *
+ * `attach` holds the reader of the lower connection until its scope ends; it fails with `Busy` if another holds it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Protocol<in out LIn, out LOut, in out UIn, in UOut, out E, out R = never> {
+  readonly attach: {
+    <LE>(
+      lower: HalfCloseable<Connection<LIn, LOut, LE>>
+    ): Effect.Effect<HalfCloseable<Connection<UIn, UOut, LE | E>>, LE | E, R | Scope.Scope>
+    <LE>(lower: Connection<LIn, LOut, LE>): Effect.Effect<Connection<UIn, UOut, LE | E>, LE | E, R | Scope.Scope>
+  }
+}
+
+/**
+ * What a codec makes of a connection of bytes: it can change the codec, or look at the next bytes, without losing any.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Framed<in out In, in Out, out E> extends Connection<In, Out, E> {
+  /**
+   * From now on another codec, by the connection that this answers with. It reads on behind the last frame that was
+   * pulled and not put back, also if the old codec failed there.
+   *
+   * **Details**
+   *
+   * Fails with `Busy` while a reader is held. The old connection goes on writing as before, to finish what was begun; its
+   * reader answers `Busy` from now on. The new one half-closes where the old one could.
+   */
+  readonly swap: <In2, Out2, DE, EE>(
+    codec: Codec<In2, Out2, DE, EE>
+  ) => Effect.Effect<Framed<In2, Out2, E | DE | EE>, E>
+  /**
+   * A copy of the next `bytes` bytes behind the last frame that was pulled and not put back; fewer only at the end of
+   * input. They stay for the next reader.
+   *
+   * **Details**
+   *
+   * Waits for them, and holds them and what came with them; it is a reader while it waits, so it fails with `Busy` while
+   * one is held. Interrupted, it loses nothing.
+   */
+  readonly peek: (bytes: number) => Effect.Effect<Uint8Array, E>
+}
+
+/**
+ * A protocol that a codec makes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FramedProtocol<in out In, in Out, out E> {
+  readonly attach: {
+    <LE>(
+      lower: HalfCloseable<Connection<Uint8Array, Uint8Array, LE>>
+    ): Effect.Effect<HalfCloseable<Framed<In, Out, LE | E>>, LE | E, Scope.Scope>
+    <LE>(
+      lower: Connection<Uint8Array, Uint8Array, LE>
+    ): Effect.Effect<Framed<In, Out, LE | E>, LE | E, Scope.Scope>
+  }
+}
+
+/**
+ * Puts a protocol on a connection. The upper connection can half-close exactly where the lower can.
+ *
+ * **Details**
+ *
+ * When the scope ends, the reader of the lower connection is free again, and what the protocol did not use is put back
+ * in front of it, so that another protocol can take over. The connection stays open: its own scope decides its end.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const attach: {
+  <In, Out, E, LE>(
+    protocol: FramedProtocol<In, Out, E>,
+    lower: HalfCloseable<Connection<Uint8Array, Uint8Array, LE>>
+  ): Effect.Effect<HalfCloseable<Framed<In, Out, LE | E>>, LE | E, Scope.Scope>
+  <In, Out, E, LE>(
+    protocol: FramedProtocol<In, Out, E>,
+    lower: Connection<Uint8Array, Uint8Array, LE>
+  ): Effect.Effect<Framed<In, Out, LE | E>, LE | E, Scope.Scope>
+  <LIn, LOut, UIn, UOut, E, R, LE>(
+    protocol: Protocol<LIn, LOut, UIn, UOut, E, R>,
+    lower: HalfCloseable<Connection<LIn, LOut, LE>>
+  ): Effect.Effect<HalfCloseable<Connection<UIn, UOut, LE | E>>, LE | E, R | Scope.Scope>
+  <LIn, LOut, UIn, UOut, E, R, LE>(
+    protocol: Protocol<LIn, LOut, UIn, UOut, E, R>,
+    lower: Connection<LIn, LOut, LE>
+  ): Effect.Effect<Connection<UIn, UOut, LE | E>, LE | E, R | Scope.Scope>
+} = <LIn, LOut, UIn, UOut, E, R, LE>(
+  protocol: Protocol<LIn, LOut, UIn, UOut, E, R>,
+  lower: Connection<LIn, LOut, LE>
+): Effect.Effect<any, LE | E, R | Scope.Scope> => protocol.attach(lower)
+
+/**
+ * A protocol of one function. It need not know of half-close: where the lower connection has one, the upper gets it,
+ * unless the function made its own.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <LIn, LOut, UIn, UOut, E = never, R = never>(
+  attach: <LE>(
+    lower: Connection<LIn, LOut, LE>
+  ) => Effect.Effect<Connection<UIn, UOut, LE | E>, LE | E, R | Scope.Scope>
+): Protocol<LIn, LOut, UIn, UOut, E, R> => ({
+  attach:
+    (<LE>(lower: Connection<LIn, LOut, LE>) =>
+      Effect.map(attach(lower), (upper) => withHalfCloseOf(lower, upper))) as Protocol<
+        LIn,
+        LOut,
+        UIn,
+        UOut,
+        E,
+        R
+      >["attach"]
+})
+
+/**
+ * A protocol of a codec: bytes below, frames above.
+ *
+ * **Details**
+ *
+ * A pull answers with all frames of what arrived, 1024 at the most; the rest is decoded by the next pull. While the next
+ * frame is not complete it waits for the lower connection; interrupted there, it loses nothing. The end of input and an
+ * error of the decoder are final; both come after the frames before them, and neither touches writing. A write is encoded
+ * as a whole before any of it is sent, and is one write below.
+ *
+ * It holds what one pull below gave, the frames of one pull above, and what the decoder keeps; and it holds the bytes of
+ * the last frames that were pulled until the next pull, so that frames that are put back can become bytes again for
+ * `swap`, `peek` and the next protocol. A frame that was put back after a later pull cannot: `swap` and `peek` die of it,
+ * and the end of the scope drops it with a warning.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromCodec = <In, Out, DE, EE>(
+  codec: Codec<In, Out, DE, EE>
+): FramedProtocol<In, Out, DE | EE | TransportError> => ({
+  attach: (<LE>(lower: Connection<Uint8Array, Uint8Array, LE>) =>
+    Effect.map(
+      Effect.flatMap(lower.reader, (reader) =>
+        Effect.acquireRelease(
+          Effect.sync(() => new Attachment(lower, reader)),
+          (attachment) => attachment.detach()
+        )),
+      (attachment) => attachment.framed(codec)
+    )) as FramedProtocol<In, Out, DE | EE | TransportError>["attach"]
+})
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** The most frames of one pull: enough to make each of them cheap, and a chunk of tiny frames stays a small array. */
+const framesMax = 1024
+
+const withHalfCloseOf = <C extends Connection<any, any, any>>(lower: Connection<any, any, any>, upper: C): C =>
+  isHalfCloseable(lower) && !isHalfCloseable(upper) ? { ...upper, halfClose: lower.halfClose } : upper
+
+/** What a decoder makes of the input's end. */
+const done = Cause.done()
+
+/** A lower connection with its reader, the bytes that it gave and no decoder has, and the lease above. */
+class Attachment<LE> {
+  readonly lower: Connection<Uint8Array, Uint8Array, LE>
+  readonly reader: Reader<Uint8Array, LE>
+  readonly fill: Effect.Effect<void, LE>
+  /** The codec in use; the readers of those before it are busy for good. */
+  framing: Framing<any, any> | undefined = undefined
+  lease: object | undefined = undefined
+  chunks: Array<Uint8Array> = []
+  /** The lower connection has answered with its end. */
+  hasEnded = false
+
+  constructor(lower: Connection<Uint8Array, Uint8Array, LE>, reader: Reader<Uint8Array, LE>) {
+    this.lower = lower
+    this.reader = reader
+    this.fill = Effect.matchCauseEffect(reader.pull, {
+      // The chunks are kept in the step that brings them, so that no interruption can come between.
+      onSuccess: (chunks) => this.take(chunks),
+      onFailure: (cause) => Pull.isDoneCause(cause) ? this.takeEnd() : Effect.failCause(cause as Cause.Cause<LE>)
+    })
+  }
+
+  take(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void> {
+    for (const chunk of chunks) this.chunks.push(chunk)
+    return Effect.void
+  }
+
+  takeEnd(): Effect.Effect<void> {
+    this.hasEnded = true
+    return Effect.void
+  }
+
+  framed<In, Out, DE, EE>(codec: Codec<In, Out, DE, EE>): Framed<In, Out, LE | DE | EE | TransportError> {
+    const { lower } = this
+    const framing = this.framing = new Framing<In, DE>(this, codec)
+    const encode = (frames: ReadonlyArray<Out>): Effect.Effect<void, LE | EE> => {
+      const encoded = encodeAll(codec, frames)
+      if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
+      const chunks = encoded.success
+      return chunks.length === 1 ? lower.write(chunks[0]!) : lower.writeAll(chunks)
+    }
+    const ending = <A, E>(end: Effect.Effect<A, E>) =>
+      Effect.suspend(() => {
+        this.framing!.drop()
+        return end
+      })
+    return withHalfCloseOf<Framed<In, Out, LE | DE | EE | TransportError>>(lower, {
+      reader: Effect.map(this.leased(framing), (lease) => this.readerOf(framing, lease)),
+      write: (frame) => Effect.suspend(() => encode([frame])),
+      writeAll: (frames) => Effect.suspend(() => encode(frames)),
+      close: ending(lower.close),
+      abort: ending(lower.abort),
+      abortWith: (cause) => ending(lower.abortWith(cause)),
+      closed: lower.closed,
+      swap: (codec) =>
+        Effect.scoped(Effect.map(this.leased(framing), () => {
+          framing.rewind()
+          return this.framed(codec)
+        })),
+      peek: (bytes) =>
+        Number.isSafeInteger(bytes) && bytes >= 0
+          ? Effect.scoped(Effect.flatMap(this.leased(framing), () => {
+            framing.rewind()
+            return this.peek(bytes)
+          }))
+          : this.fail(new InvalidOption({ field: "bytes", expected: "a non-negative integer", actual: bytes }))
+    })
+  }
+
+  leased(framing: Framing<any, any>): Effect.Effect<object, TransportError, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.suspend(() =>
+        this.lease === undefined && this.framing === framing ? Effect.succeed(this.lease = {}) : this.busy()
+      ),
+      (lease) =>
+        Effect.sync(() => {
+          if (this.lease === lease) this.lease = undefined
+        })
+    )
+  }
+
+  readerOf<In, DE>(framing: Framing<In, DE>, lease: object): Reader<In, LE | DE | TransportError> {
+    // What this lease has pulled and not put back.
+    let pulled = 0
+    const handOut = Effect.sync(() => {
+      const frames = framing.handOut()
+      pulled += frames.length
+      return frames
+    })
+    const pull: Pull.Pull<NonEmptyReadonlyArray<In>, LE | DE | TransportError> = Effect.suspend(() => {
+      if (this.lease !== lease) return this.busy()
+      if (!framing.advance()) return more
+      // Frames leave in one step, the last: an interruption before it finds them all here.
+      return framing.frames.length > 0 ? handOut : framing.end!
+    })
+    // A second pull fails with `Busy` here: all waiting is done below.
+    const more = Effect.andThen(this.fill, pull)
+    const forEachBelow = this.reader.forEach
+    return {
+      pull,
+      unread: (frames) =>
+        Effect.suspend(() => {
+          if (frames.length > pulled) return Effect.die(new Error("Reader.unread: more than this lease has pulled"))
+          pulled -= frames.length
+          framing.unread(frames)
+          return Effect.void
+        }),
+      forEach: forEachBelow && (<E2, R2>(f: (batch: NonEmptyReadonlyArray<In>) => Effect.Effect<void, E2, R2>) => {
+        const handOutAll: Effect.Effect<void, LE | DE | TransportError | E2, R2> = Effect.suspend(() => {
+          if (this.lease !== lease) return this.busy()
+          if (!framing.advance() || (framing.frames.length === 0 && framing.end === done)) return Effect.void
+          if (framing.frames.length === 0) return framing.end as Effect.Effect<never, DE>
+          return Effect.andThen(Effect.flatMap(handOut, f), handOutAll)
+        })
+        return handOutAll.pipe(
+          Effect.andThen(
+            Effect.suspend(() =>
+              this.hasEnded ? Effect.void : forEachBelow((chunks) => Effect.andThen(this.take(chunks), handOutAll))
+            )
+          ),
+          Effect.andThen(Effect.suspend(() => Effect.andThen(this.takeEnd(), handOutAll)))
+        )
+      })
+    }
+  }
+
+  peek(bytes: number): Effect.Effect<Uint8Array, LE> {
+    let counted = 0
+    let have = 0
+    const step: Effect.Effect<Uint8Array, LE> = Effect.suspend(() => {
+      while (counted < this.chunks.length) have += this.chunks[counted++]!.length
+      return have < bytes && !this.hasEnded
+        ? Effect.andThen(this.fill, step)
+        : Effect.sync(() => firstBytes(this.chunks, Math.min(bytes, have)))
+    })
+    return step
+  }
+
+  /** Gives the bytes that no frame was made of back to the lower connection. */
+  detach(): Effect.Effect<void> {
+    const framing = this.framing!
+    const lost = Math.max(0, -framing.handed)
+    framing.handed += lost
+    framing.rewind()
+    const chunks = this.chunks
+    this.chunks = []
+    return Effect.andThen(
+      chunks.length > 0 ? this.reader.unread(chunks) : Effect.void,
+      lost > 0
+        ? Effect.logWarning(`a protocol was taken off with ${lost} frames put back that cannot become bytes again`)
+        : Effect.void
+    )
+  }
+
+  busy(): Effect.Effect<never, TransportError> {
+    return this.fail(new Busy({ what: "reader" }))
+  }
+
+  fail(reason: Reason): Effect.Effect<never, TransportError> {
+    return Effect.fail(new TransportError({ operation: "read", endpoint: endpointOf(this.lower), reason }))
+  }
+}
+
+/**
+ * Decoding as a plain machine. It can go back: a new decoder that is fed `log` makes the frames handed out, `handed` of
+ * them, then those in `frames`, and then whatever the bytes in `chunks` of the attachment make.
+ */
+class Framing<In, DE> {
+  readonly attachment: Attachment<any>
+  readonly codec: Codec<In, never, DE, unknown>
+  decoder: Decoder<In, DE>
+  log: Array<Uint8Array> = []
+  /** Below zero when frames came back whose bytes are gone. */
+  handed = 0
+  frames: Array<In> = []
+  /** Comes after `frames`, and stays. */
+  end: Pull.Pull<never, DE> | undefined = undefined
+  /** It stopped at `framesMax`: there may be whole frames inside the decoder. */
+  isStopped = false
+  isDropped = false
+
+  constructor(attachment: Attachment<any>, codec: Codec<In, never, DE, unknown>) {
+    this.attachment = attachment
+    this.codec = codec
+    this.decoder = codec.decoder()
+  }
+
+  /** Decodes until there is something to hand out. False when that takes more input. */
+  advance(): boolean {
+    const { attachment, frames } = this
+    if (frames.length > 0 || this.end !== undefined) return true
+    if (this.isStopped) this.step(undefined)
+    if (frames.length === 0 && this.end === undefined && this.handed !== 0) this.forget()
+    let fed = 0
+    while (frames.length < framesMax && this.end === undefined && fed < attachment.chunks.length) {
+      const chunk = attachment.chunks[fed++]!
+      this.log.push(chunk)
+      this.step(chunk)
+    }
+    attachment.chunks.splice(0, fed)
+    if (attachment.hasEnded && this.end === undefined && !this.isStopped) {
+      const error = this.decoder.end(frames)
+      this.end = error === undefined ? done : Effect.fail(error)
+    }
+    return frames.length > 0 || this.end !== undefined
+  }
+
+  step(chunk: Uint8Array | undefined): void {
+    const error = this.decoder.decode(chunk, this.frames, framesMax - this.frames.length)
+    this.isStopped = this.frames.length >= framesMax
+    if (error !== undefined) this.end = Effect.fail(error)
+  }
+
+  /** All that was handed out is the receiver's. What the decoder keeps begins a new log. */
+  forget(): void {
+    const rest = this.decoder.rest()
+    if (rest.length > 0) this.attachment.chunks.unshift(rest)
+    this.log = []
+    this.handed = 0
+  }
+
+  handOut(): NonEmptyReadonlyArray<In> {
+    const { frames } = this
+    this.frames = []
+    this.handed += frames.length
+    return frames as unknown as NonEmptyReadonlyArray<In>
+  }
+
+  unread(frames: ReadonlyArray<In>): void {
+    if (this.isDropped) return
+    this.frames = [...frames, ...this.frames]
+    this.handed -= frames.length
+  }
+
+  /** Makes bytes again of everything behind the last frame that was handed out. */
+  rewind(): void {
+    const { attachment } = this
+    if (this.handed < 0) throw new Error("Framed: the bytes of frames put back after a later pull are gone")
+    const isAllHandedOut = this.end === done && this.frames.length === 0
+    attachment.chunks = isAllHandedOut ? [] : this.bytesBehind(this.handed)
+    this.reset()
+  }
+
+  bytesBehind(handed: number): Array<Uint8Array> {
+    const chunks = [...this.log, ...this.attachment.chunks]
+    const decoder = this.codec.decoder()
+    const frames: Array<In> = []
+    let fed = 0
+    while (frames.length < handed && fed < chunks.length) {
+      decoder.decode(chunks[fed++]!, frames, handed - frames.length)
+    }
+    const rest = decoder.rest()
+    return rest.length > 0 ? [rest, ...chunks.slice(fed)] : chunks.slice(fed)
+  }
+
+  /** The connection is ended here: there is nothing more to read. */
+  drop(): void {
+    this.isDropped = true
+    this.attachment.chunks = []
+    const { end } = this
+    this.reset()
+    this.end = end
+  }
+
+  reset(): void {
+    this.decoder = this.codec.decoder()
+    this.log = []
+    this.handed = 0
+    this.frames = []
+    this.end = undefined
+    this.isStopped = false
+  }
+}
+
+const firstBytes = (chunks: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array => {
+  const first = new Uint8Array(bytes)
+  let at = 0
+  for (const chunk of chunks) {
+    if (at === bytes) break
+    const piece = chunk.subarray(0, bytes - at)
+    first.set(piece, at)
+    at += piece.length
+  }
+  return first
+}
+
+const endpointOf = (lower: object): string => {
+  const info = "info" in lower ? (lower as Transport).info : undefined
+  return info === undefined ? "connection" : Endpoint.format(info.endpoint)
+}
