@@ -301,6 +301,20 @@ export const staple = <In, Out, E, E2, Ignored>(halves: {
 }
 
 /**
+ * Who looks on at a connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Observer<C extends Connection<any, any, any>> {
+  readonly onRead?: ((items: ReadonlyArray<ItemIn<C>>) => Effect.Effect<void>) | undefined
+  readonly onWrite?: ((items: ReadonlyArray<ItemOut<C>>) => Effect.Effect<void>) | undefined
+}
+
+type ItemIn<C> = C extends Connection<infer In, any, any> ? In : never
+type ItemOut<C> = C extends Connection<any, infer Out, any> ? Out : never
+
+/**
  * Shows what passes: `onRead` sees each batch as it is pulled, `onWrite` what is about to be written. Neither changes
  * anything; each runs in the fiber that reads or writes, so a slow one slows that direction.
  *
@@ -308,18 +322,9 @@ export const staple = <In, Out, E, E2, Ignored>(halves: {
  * @since 0.1.0
  */
 export const tap: {
-  <In, Out>(observer: {
-    readonly onRead?: ((items: ReadonlyArray<In>) => Effect.Effect<void>) | undefined
-    readonly onWrite?: ((items: ReadonlyArray<Out>) => Effect.Effect<void>) | undefined
-  }): <C extends Connection<In, Out, any>>(self: C) => C
-  <In, Out, C extends Connection<In, Out, any>>(self: C, observer: {
-    readonly onRead?: ((items: ReadonlyArray<In>) => Effect.Effect<void>) | undefined
-    readonly onWrite?: ((items: ReadonlyArray<Out>) => Effect.Effect<void>) | undefined
-  }): C
-} = dual(2, <In, Out, E, C extends Connection<In, Out, E>>(self: C, observer: {
-  readonly onRead?: ((items: ReadonlyArray<In>) => Effect.Effect<void>) | undefined
-  readonly onWrite?: ((items: ReadonlyArray<Out>) => Effect.Effect<void>) | undefined
-}): C => {
+  <C extends Connection<any, any, any>>(observer: Observer<C>): (self: C) => C
+  <C extends Connection<any, any, any>>(self: C, observer: Observer<C>): C
+} = dual(2, <In, Out, E, C extends Connection<In, Out, E>>(self: C, observer: Observer<Connection<In, Out, E>>): C => {
   const { onRead, onWrite } = observer
   return {
     ...self,

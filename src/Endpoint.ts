@@ -181,7 +181,7 @@ const isPath = (path: string): boolean => !/[\0\uD800-\uDFFF]/u.test(path)
 /**
  * The schema of a TCP endpoint.
  *
- * @category schemas
+ * @category models
  * @since 0.1.0
  */
 export const TcpEndpoint = Schema.Struct({
@@ -227,7 +227,7 @@ const utf8 = new TextEncoder()
 /**
  * The schema of a Unix-domain socket; `make` and decoding take `abstract` for false where it is left out.
  *
- * @category schemas
+ * @category models
  * @since 0.1.0
  */
 export const UnixEndpoint = Schema.Struct({
@@ -272,7 +272,7 @@ const unix: Form<UnixEndpoint> = {
 /**
  * The schema of a serial port; `make` and decoding take 9600 where `baudRate` is left out.
  *
- * @category schemas
+ * @category models
  * @since 0.1.0
  */
 export const SerialEndpoint = Schema.Struct({
@@ -313,7 +313,7 @@ const serial: Form<SerialEndpoint> = {
 /**
  * The schema of a name inside this program.
  *
- * @category schemas
+ * @category models
  * @since 0.1.0
  */
 export const MemoryEndpoint = Schema.Struct({
@@ -338,7 +338,7 @@ const isKind = (kind: unknown): kind is Kind => typeof kind === "string" && Obje
 /**
  * The schema of an endpoint.
  *
- * @category schemas
+ * @category models
  * @since 0.1.0
  */
 export const Endpoint = Schema.Union([TcpEndpoint, UnixEndpoint, SerialEndpoint, MemoryEndpoint]).annotate({
@@ -434,7 +434,7 @@ export const format = (endpoint: Endpoint): string => formOf(endpoint._tag).form
 /**
  * The schema that decodes an endpoint from its string form, and encodes it as one: for configuration and arguments.
  *
- * @category schemas
+ * @category decoding
  * @since 0.1.0
  */
 export const FromString = Schema.String.pipe(

@@ -210,10 +210,10 @@ export const connectScript = (
     yield* checkScript(script)
     const player: Player = { step: script[0], number: 1 }
     let fiber: Fiber.Fiber<void, ScriptFailed> | undefined
-    // Before the ends are made, so that it runs after the program's end has closed: the script may expect that.
-    yield* Effect.addFinalizer((exit) => Effect.suspend(() => finishScript(player, fiber!, exit)))
+    // The order of their release: our end closes, as the script may expect; the script is judged; the peer is let go.
     const peerScope = yield* Scope.fork(yield* Effect.scope)
     const [peer, wireOfPeer] = yield* Scope.provide(end("script", 2, resolved, undefined), peerScope)
+    yield* Effect.addFinalizer((exit) => Effect.suspend(() => finishScript(player, fiber!, exit)))
     const [transport, wire] = yield* end("script", 1, resolved, undefined)
     MemoryWire.join(wire, wireOfPeer)
     fiber = yield* Effect.forkDetach(play(player, script, peer))

@@ -18,7 +18,7 @@ import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
-import type * as Pull from "effect/Pull"
+import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import type { Connection, HalfCloseable, Reader } from "./Connection.ts"
 import * as Connections from "./Connection.ts"
@@ -313,8 +313,15 @@ export const readExactly: {
   (self: Transport, bytes: number): Effect.Effect<Uint8Array, TransportError.TransportError> =>
     Effect.suspend(() =>
       isCount(bytes, 0)
-        ? gather(self, bytes, (have) =>
-          fail(self, "read", new TransportError.Truncated({ missing: Option.some(bytes - have) })))
+        ? gather(
+          self,
+          bytes,
+          (all, reader) =>
+            all.length === bytes
+              ? Effect.succeed(all)
+              : Effect.as(reader.unread([all.subarray(bytes)]), all.subarray(0, bytes)),
+          (all) => fail(self, "read", new TransportError.Truncated({ missing: Option.some(bytes - all.length) }))
+        )
         : invalid(self, "read", "bytes", "a non-negative integer", bytes)
     )
 )
@@ -337,12 +344,11 @@ export const readUntilEnd = (
   const bytesMax = options?.bytesMax ?? 16_777_216
   return Effect.suspend(() =>
     isCount(bytesMax, 0)
-      ? Effect.flatMap(
-        gather(self, bytesMax + 1, (_have, all) => Effect.succeed(all())),
-        (all) =>
-          all.length <= bytesMax
-            ? Effect.succeed(all)
-            : fail(self, "read", new TransportError.LimitExceeded({ limit: "readUntilEnd", max: bytesMax }))
+      ? gather(
+        self,
+        bytesMax + 1,
+        () => fail(self, "read", new TransportError.LimitExceeded({ limit: "readUntilEnd", max: bytesMax })),
+        Effect.succeed
       )
       : invalid(self, "read", "bytesMax", "a non-negative integer", bytesMax)
   )
@@ -587,7 +593,9 @@ class Mouth {
         }),
         ({ lease }) =>
           Effect.sync(() => {
-            if (this.lease === lease) this.lease = undefined
+            if (this.lease !== lease) return
+            this.lease = undefined
+            core.endReading()
           })
       ).pipe(Effect.map(({ reader }) => reader)),
       write: (out) => new WriteOne(this, out) as unknown as Effect.Effect<void, TransportError.TransportError>,
@@ -772,38 +780,22 @@ class Mouth {
 
   close(by: "close" | "scope", cause: unknown): Effect.Effect<void, TransportError.TransportError> {
     const { core, options } = this
-    const flushed = Effect.callback<void, TransportError.TransportError>((resume) => {
-      const done = (fault: duplex.Fault | undefined) => resume(fault ? this.fail("close", fault) : Effect.void)
-      core.awaitFlushed(done)
-      return Effect.sync(() => core.cancelFlushed(done))
-    })
-    const released = Effect.callback<void>((resume) => {
-      const done = () => resume(Effect.void)
-      core.awaitReleased(done)
-      return Effect.sync(() => core.cancelReleased(done))
-    })
     const closing = Effect.suspend(() => {
       core.close(by, cause)
       return core.life === "closing"
-        ? Effect.timeoutOrElse(flushed, {
-          duration: options.closeTimeout,
-          orElse: () => {
-            core.abort({ _tag: "FlushTimedOut" })
-            return Effect.andThen(released, this.fail("close", { _tag: "FlushTimedOut" }))
-          }
-        })
-        : flushed
+        ? Effect.timeoutOrElse(this.flushed, { duration: options.closeTimeout, orElse: () => this.abandon })
+        : this.flushed
     })
     const lingering = Effect.suspend(() =>
       core.life === "lingering"
-        ? Effect.timeoutOrElse(released, {
+        ? Effect.timeoutOrElse(this.released, {
           duration: options.lingerDuration,
           orElse: () => {
             core.letGo()
-            return released
+            return this.released
           }
         })
-        : released
+        : this.released
     )
     return Effect.onInterrupt(
       Effect.andThen(closing, lingering),
@@ -819,19 +811,40 @@ class Mouth {
       : Effect.suspend(() => {
         core.close("scope", undefined)
         // One turn: what has just been delivered is not counted yet, if this runs inside the delivery.
-        return core.life === "ended" ? Effect.void : Effect.andThen(Effect.yieldNow, abandoned)
+        return Effect.andThen(
+          core.life === "ended" ? Effect.void : Effect.yieldNow,
+          Effect.suspend(() => core.life === "ended" ? this.flushed : this.abandon)
+        )
       })
-    const abandoned = Effect.suspend(() => {
-      if (core.life === "ended") return Effect.void
-      core.abort({ _tag: "FlushTimedOut" })
-      return this.fail("close", { _tag: "FlushTimedOut" })
+    return Effect.catch(
+      closing,
+      (error) => Effect.logWarning(`a scope ended with ${core.lostBytes} bytes of output lost: ${error.message}`)
+    )
+  }
+
+  get flushed(): Effect.Effect<void, TransportError.TransportError> {
+    const { core } = this
+    return Effect.callback((resume) => {
+      const done = (fault: duplex.Fault | undefined) => resume(fault ? this.fail("close", fault) : Effect.void)
+      core.awaitFlushed(done)
+      return Effect.sync(() => core.cancelFlushed(done))
     })
+  }
+
+  get released(): Effect.Effect<void> {
+    const { core } = this
+    return Effect.callback((resume) => {
+      const done = () => resume(Effect.void)
+      core.awaitReleased(done)
+      return Effect.sync(() => core.cancelReleased(done))
+    })
+  }
+
+  /** What could not be flushed in time is dropped. */
+  get abandon(): Fail {
     return Effect.suspend(() => {
-      const queued = core.outputBytes
-      return Effect.catch(
-        closing,
-        (error) => Effect.logWarning(`a scope ended with up to ${queued} bytes of output lost: ${error.message}`, error)
-      )
+      this.core.abort({ _tag: "FlushTimedOut" })
+      return Effect.andThen(this.released, this.fail("close", { _tag: "FlushTimedOut" }))
     })
   }
 
@@ -899,52 +912,47 @@ const interruptAndAwait = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<
   })
 
 /**
- * Pulls until `bytes` bytes are there; `onEnd` decides when the input ends before. Unless it succeeds, what was pulled
- * goes back.
+ * Pulls until `bytes` bytes are there, or until the end. Unless `onFull` or `onEnd` succeeds, what was pulled goes back.
  */
 const gather = (
   self: Transport,
   bytes: number,
-  onEnd: (have: number, all: () => Uint8Array) => Effect.Effect<Uint8Array, TransportError.TransportError>
-): Effect.Effect<Uint8Array, TransportError.TransportError> =>
+  onFull: (all: Uint8Array, reader: Reader<Uint8Array, TransportError.TransportError>) => Gathered,
+  onEnd: (all: Uint8Array) => Gathered
+): Gathered =>
   Effect.scoped(Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(self.reader, (reader) => {
       const chunks: Array<Uint8Array> = []
       let have = 0
-      const join = (): Uint8Array => {
-        if (chunks.length === 1) return chunks[0]!
-        const all = new Uint8Array(have)
-        let at = 0
-        for (const chunk of chunks) {
-          all.set(chunk, at)
-          at += chunk.length
-        }
-        return all
-      }
-      const step: Effect.Effect<Uint8Array, TransportError.TransportError> = Effect.suspend(() => {
-        if (have < bytes) {
-          return Effect.matchCauseEffect(restore(reader.pull), {
-            onSuccess: (more) => {
-              for (const chunk of more) {
-                chunks.push(chunk)
-                have += chunk.length
-              }
-              return step
-            },
-            onFailure: (cause) =>
-              cause.reasons.some((reason) => Cause.isFailReason(reason) && Cause.isDone(reason.error))
-                ? onEnd(have, join)
-                : Effect.failCause(cause as Cause.Cause<TransportError.TransportError>)
-          })
-        }
-        const all = join()
-        return have === bytes
-          ? Effect.succeed(all)
-          : Effect.as(reader.unread([all.subarray(bytes)]), all.slice(0, bytes))
-      })
+      const step: Gathered = Effect.suspend(() =>
+        have >= bytes ? onFull(join(chunks, have), reader) : Pull.matchEffect(restore(reader.pull), {
+          onSuccess: (more) => {
+            for (const chunk of more) {
+              chunks.push(chunk)
+              have += chunk.length
+            }
+            return step
+          },
+          onDone: () => onEnd(join(chunks, have)),
+          onFailure: Effect.failCause
+        })
+      )
       return Effect.onExit(step, (exit) => Exit.isFailure(exit) ? reader.unread(chunks) : Effect.void)
     })
   ))
+
+type Gathered = Effect.Effect<Uint8Array, TransportError.TransportError>
+
+const join = (chunks: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array => {
+  if (chunks.length === 1) return chunks[0]!
+  const all = new Uint8Array(bytes)
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.length
+  }
+  return all
+}
 
 const isCount = (value: unknown, min: number): value is number =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= min

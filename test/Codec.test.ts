@@ -52,6 +52,6 @@ describe("Codec.encodeAll", () => {
   })
 
   it("gives nothing if one frame is refused", () => {
-    assert.deepStrictEqual(Codec.encodeAll(digits, [1, 0, 2]), Result.fail("refused"))
+    assert.deepStrictEqual(Codec.encodeAll(digits, [1, 0, 2]), Result.fail("refused" as const))
   })
 })

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Latch, Logger, Scheduler, Scope } from "effect"
+import { Effect, Exit, Fiber, Latch, Logger, Scheduler, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import * as Connection from "../src/Connection.ts"
 import * as Listener from "../src/Listener.ts"
 import { Network } from "../src/Network.ts"
 import * as TestTransport from "../src/TestTransport.ts"
@@ -10,7 +9,7 @@ import * as TransportError from "../src/TransportError.ts"
 
 const text = (string: string) => new TextEncoder().encode(string)
 
-const reasonOf = <A>(effect: Effect.Effect<A, TransportError.TransportError>) =>
+const reasonOf = <A, R>(effect: Effect.Effect<A, TransportError.TransportError, R>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason._tag)
 
 /** Runs the test with what was logged, in a network of memory. */
@@ -30,15 +29,16 @@ const connect = Effect.flatMap(Network, (network) => network.connect("memory:her
 /** Lets everything run that can run by itself. */
 const settle = Effect.repeat(Effect.yieldNow, { times: 20 })
 
-/** A source whose connections come when the test says so. */
+interface Item {
+  readonly isBad: boolean
+}
+
+/** A source whose connections come when the test says so. They are those of the network of memory. */
 const manual = Effect.gen(function*() {
-  interface Item {
-    readonly _tag: "Item"
-    readonly isBad: boolean
-  }
-  let port!: Parameters<Listener.Source<Item, Transport.HalfCloseableTransport>["open"]>[0]
-  const rejected: Array<Item> = []
+  const network = yield* Network
+  const behind = yield* network.listen("memory:behind")
   const peers: Array<Transport.HalfCloseableTransport> = []
+  let port!: Parameters<Listener.Source<Item, Transport.HalfCloseableTransport>["open"]>[0]
   const listener = yield* Listener.make<Item, Transport.HalfCloseableTransport>({
     endpoint: { _tag: "memory", name: "manual" },
     backlogMax: 1,
@@ -46,30 +46,29 @@ const manual = Effect.gen(function*() {
       port = given
       return () => {}
     },
-    accept: (item) =>
-      Effect.flatMap(TestTransport.pair(), ([ours, theirs]) => {
-        peers.push(theirs)
-        return item.isBad
-          ? Effect.fail(
-            new TransportError.TransportError({
-              operation: "accept",
-              endpoint: "memory:manual",
-              reason: new TransportError.Reset()
-            })
-          )
-          : Effect.succeed(ours)
-      }),
-    reject: (item) => rejected.push(item),
+    accept: (item) => item.isBad ? Effect.andThen(behind.accept, lost) : behind.accept,
+    reject: () => {},
     reasonOf: () => new TransportError.Failed()
   })
   return {
     listener,
-    rejected,
     peers,
-    arrive: (isBad = false) => port.offer({ _tag: "Item", isBad }),
-    fail: () => port.failed(new Error("no descriptors"))
+    arrive: (isBad = false) =>
+      Effect.map(network.connect("memory:behind"), (peer) => {
+        peers.push(peer)
+        return port.offer({ isBad })
+      }),
+    fail: Effect.sync(() => port.failed(new Error("no descriptors")))
   }
 })
+
+const lost = Effect.fail(
+  new TransportError.TransportError({
+    operation: "accept",
+    endpoint: "memory:manual",
+    reason: new TransportError.Reset()
+  })
+)
 
 describe("Listener.accept", () => {
   it.effect("gives connections in the order in which they came", () =>
@@ -101,7 +100,7 @@ describe("Listener.accept", () => {
       for (let steps = 0; steps < 40; steps++) {
         const scope = yield* Scope.make()
         const first = yield* Effect.forkChild(
-          Effect.provideService(Scope.provide(listener.accept, scope), Scheduler.MaxOpsBeforeYield, 1),
+          Effect.provideService(Scope.provide(listener.accept, scope), Scheduler.MaxOpsBeforeYield, 3),
           { startImmediately: true }
         )
         const second = yield* Effect.forkChild(listener.accept)
@@ -131,25 +130,6 @@ describe("Listener.accept", () => {
       }
     })))
 
-  it.effect("passes on what it was woken for when it is interrupted before it looks", () =>
-    Effect.gen(function*() {
-      const source = yield* manual
-      const accept = Effect.provideService(source.listener.accept, Scheduler.MaxOpsBeforeYield, 1)
-      for (const arrive of [() => source.arrive(), () => source.fail()]) {
-        const first = yield* Effect.forkChild(accept)
-        yield* settle
-        yield* settle
-        const second = yield* Effect.forkChild(source.listener.accept)
-        yield* settle
-        arrive()
-        // Woken, it has given way before its first step.
-        first.interruptUnsafe()
-        yield* settle
-        assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(first)))
-        assert.isDefined(second.pollUnsafe())
-      }
-    }))
-
   it.effect("fails with Closed when the listener closes, and from then on", () =>
     withLog(Effect.fnUntraced(function*() {
       const scope = yield* Scope.make()
@@ -165,14 +145,14 @@ describe("Listener.accept", () => {
     })))
 
   it.effect("tells a failure of the listener once, and goes on", () =>
-    Effect.gen(function*() {
+    withLog(Effect.fnUntraced(function*() {
       const { arrive, fail, listener } = yield* manual
-      fail()
+      yield* fail
       assert.strictEqual(yield* reasonOf(Effect.scoped(listener.accept)), "Failed")
       const waiting = yield* Effect.forkChild(listener.accept, { startImmediately: true })
-      assert.isTrue(arrive())
+      assert.isTrue(yield* arrive())
       yield* Fiber.join(waiting)
-    }))
+    })))
 })
 
 describe("Listener: the backlog", () => {
@@ -189,15 +169,16 @@ describe("Listener: the backlog", () => {
     })))
 
   it.effect("counts no connection that somebody waits for", () =>
-    Effect.gen(function*() {
+    withLog(Effect.fnUntraced(function*() {
       const { arrive, listener } = yield* manual
       const waiting = yield* Effect.forEach(
         [1, 2],
         () => Effect.forkChild(listener.accept, { startImmediately: true })
       )
-      assert.deepStrictEqual([arrive(), arrive(), arrive(), arrive()], [true, true, true, false])
+      const taken = yield* Effect.forEach([1, 2, 3, 4], () => arrive())
+      assert.deepStrictEqual(taken, [true, true, true, false])
       yield* Fiber.joinAll(waiting)
-    }))
+    })))
 
   it.effect("is turned away when the listener closes", () =>
     withLog(Effect.fnUntraced(function*() {
@@ -244,12 +225,12 @@ describe("Listener.serve", () => {
   it.effect("has room again however a handler ended, and logs those that failed", () =>
     withLog(Effect.fnUntraced(function*(logged) {
       const listener = yield* listen
-      const endings: Array<Effect.Effect<unknown, string>> = [
+      const endings: Array<Effect.Effect<unknown, string, Scope.Scope>> = [
         Effect.void,
         Effect.fail("failed"),
         Effect.die("died"),
         Effect.interrupt,
-        Effect.andThen(Effect.addFinalizer(() => Effect.die("the finalizer died")), Effect.void) as Effect.Effect<void>,
+        Effect.addFinalizer(() => Effect.die("the finalizer died")),
         Effect.void
       ]
       yield* Effect.forkChild(listener.serve(
@@ -273,10 +254,144 @@ describe("Listener.serve", () => {
         )
       }
       assert.deepStrictEqual(ends, ["end", "Reset", "Reset", "Reset", "end", "Reset", "end"])
+      assert.strictEqual(logged.filter((line) => /^the handler of connection \d+ failed$/.test(line)).length, 4)
+    })))
+
+  it.effect("harms no connection by another one that fails", () =>
+    withLog(Effect.fnUntraced(function*(logged) {
+      const listener = yield* listen
+      yield* Effect.forkChild(listener.serve((transport) =>
+        Effect.flatMap(
+          Transport.readExactly(transport, 1),
+          (byte): Effect.Effect<void, unknown> => byte[0] === 1 ? transport.write(byte) : Effect.fail("bad")
+        )
+      ))
+      const good = yield* connect
+      const bad = yield* connect
+      yield* bad.write(new Uint8Array([0]))
+      assert.strictEqual(yield* reasonOf(Transport.readUntilEnd(bad)), "Reset")
+      yield* good.write(new Uint8Array([1]))
+      assert.deepStrictEqual(yield* Transport.readUntilEnd(good), new Uint8Array([1]))
+      assert.strictEqual(logged.length, 1)
+      assert.match(logged[0]!, /^the handler of connection \d+ failed$/)
+    })))
+
+  it.effect("goes on at once after a connection that was lost while it was accepted", () =>
+    withLog(Effect.fnUntraced(function*(logged) {
+      const { arrive, listener, peers } = yield* manual
+      yield* Effect.forkChild(listener.serve((transport) => transport.write(text("x")), { connectionsMax: 1 }))
+      for (const isBad of [true, true, false]) {
+        yield* settle
+        assert.isTrue(yield* arrive(isBad))
+      }
+      yield* settle
+      assert.strictEqual(peers.length, 3)
+      assert.strictEqual((yield* Transport.readUntilEnd(peers[2]!)).length, 1)
+      assert.strictEqual(yield* reasonOf(Transport.readUntilEnd(peers[0]!)), "Reset")
+      assert.deepStrictEqual(logged, ["memory:manual: a connection was lost", "memory:manual: a connection was lost"])
+    })))
+
+  it.effect("waits a little after a failure of the listener, and survives it", () =>
+    withLog(Effect.fnUntraced(function*(logged) {
+      const { arrive, fail, listener, peers } = yield* manual
+      yield* Effect.forkChild(listener.serve((transport) => transport.write(text("x"))))
+      yield* settle
+      for (let times = 0; times < 3; times++) fail()
+      yield* settle
+      arrive()
+      yield* settle
+      assert.strictEqual(peers.length, 0)
+      yield* TestClock.adjust(100)
+      assert.strictEqual(peers.length, 1)
+      yield* TestClock.adjust(100)
       assert.deepStrictEqual(
         logged,
-        [2, 4, 6, 10, 12].slice(0, 0).concat([]).length === 0 ? logged : []
+        Array.from({ length: 2 }, () => "accept memory:manual: it failed (no descriptors)")
       )
-      assert.strictEqual(logged.filter((line) => /^the handler of connection \d+ failed$/.test(line)).length, 4)
+    })))
+
+  it.effect("closes the listener when it is interrupted, and lets handlers finish before it cuts them", () =>
+    withLog(Effect.fnUntraced(function*(logged) {
+      const listener = yield* listen
+      const serving = yield* Effect.forkChild(
+        listener.serve(
+          (transport) => Effect.flatMap(Transport.readExactly(transport, 1), (byte) => Effect.sleep(byte[0]! * 1000)),
+          {
+            drain: "5 seconds"
+          }
+        ),
+        { startImmediately: true }
+      )
+      const quick = yield* connect
+      const slow = yield* connect
+      yield* quick.write(new Uint8Array([3]))
+      yield* slow.write(new Uint8Array([8]))
+      yield* settle
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(serving), { startImmediately: true })
+      assert.strictEqual(yield* reasonOf(Effect.scoped(connect)), "Refused")
+      yield* TestClock.adjust(3000)
+      assert.strictEqual((yield* Transport.readUntilEnd(quick)).length, 0)
+      yield* TestClock.adjust(1999)
+      assert.isUndefined(stopping.pollUnsafe())
+      assert.deepStrictEqual(logged, [])
+      yield* TestClock.adjust(1)
+      yield* Fiber.join(stopping)
+      assert.strictEqual(yield* reasonOf(Transport.readUntilEnd(slow)), "Reset")
+      assert.strictEqual(logged.length, 1)
+      assert.match(logged[0]!, /^memory:here shut down and cut 1: connection \d+$/)
+    })))
+
+  it.effect("ends its drain as soon as the last handler has finished, and logs nothing then", () =>
+    withLog(Effect.fnUntraced(function*(logged) {
+      const listener = yield* listen
+      const serving = yield* Effect.forkChild(listener.serve(() => Effect.sleep(1000), { drain: Infinity }))
+      yield* connect
+      yield* settle
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(serving), { startImmediately: true })
+      yield* TestClock.adjust(1000)
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual(logged, [])
+    })))
+
+  it.effect("cuts at once without a drain, and closes also what has not begun to be served", () =>
+    withLog(Effect.fnUntraced(function*(logged) {
+      const listener = yield* listen
+      let begun = 0
+      const serving = yield* Effect.forkChild(
+        listener.serve(() => Effect.andThen(Effect.sync(() => begun++), Effect.never)),
+        { startImmediately: true }
+      )
+      const client = yield* connect
+      assert.strictEqual(begun, 0)
+      yield* Fiber.interrupt(serving)
+      assert.strictEqual(begun, 0)
+      assert.strictEqual(yield* reasonOf(Transport.readUntilEnd(client)), "Reset")
+      assert.match(logged[0]!, /^memory:here shut down and cut 1: connection \d+$/)
+    })))
+
+  it.effect("ends with Closed when the listener is closed, and cuts its handlers", () =>
+    withLog(Effect.fnUntraced(function*(logged) {
+      const scope = yield* Scope.make()
+      const listener = yield* Scope.provide(listen, scope)
+      const serving = yield* Effect.forkChild(reasonOf(listener.serve(() => Effect.never)))
+      const client = yield* connect
+      yield* settle
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(yield* Fiber.join(serving), "Closed")
+      assert.strictEqual(yield* reasonOf(client.closed), "Reset")
+      assert.strictEqual(logged.length, 1)
+    })))
+
+  it.effect("refuses options that are wrong, and leaves the listener as it was", () =>
+    withLog(Effect.fnUntraced(function*() {
+      const listener = yield* listen
+      for (const connectionsMax of [0, -1, 1.5, NaN, Infinity, "1" as never]) {
+        assert.strictEqual(yield* reasonOf(listener.serve(() => Effect.void, { connectionsMax })), "InvalidOption")
+      }
+      for (const drain of [-1, "soon" as never]) {
+        assert.strictEqual(yield* reasonOf(listener.serve(() => Effect.void, { drain })), "InvalidOption")
+      }
+      yield* connect
+      yield* listener.accept
     })))
 })

@@ -116,12 +116,16 @@ export class Duplex {
   released = false
   /** What `closed` fails with; a clean end leaves none. */
   fault: Fault | undefined = undefined
+  /** Output that went down with the connection. */
+  lostBytes = 0
   /** What our own end answers to reads and writes. */
   #shut: Fault | undefined = undefined
 
   // Reading
   #input: Array<Uint8Array> = []
   #inputBytes = 0
+  /** What the reader was given and may still put back: it takes room, or each `unread` would let in as much again. */
+  #inHand = 0
   #inputEnd: typeof EndOfInput | Fault | undefined = undefined
   #endDelivered = false
   #wake: (() => void) | undefined = undefined
@@ -191,7 +195,9 @@ export class Duplex {
 
   /** What there is to read, taken out; nothing if one has to wait. */
   poll(): Input | undefined {
+    const bytes = this.#inputBytes
     const input = this.#take()
+    this.#inHand = bytes - this.#inputBytes
     if (input === undefined) return undefined
     this.#steer()
     this.#letGoWhenBothEnded()
@@ -217,13 +223,20 @@ export class Duplex {
 
   unread(chunks: ReadonlyArray<Uint8Array>): void {
     if (this.#shut !== undefined) return
-    for (let i = chunks.length - 1; i >= 0; i--) {
-      const chunk = chunks[i]!
-      if (chunk.length === 0) continue
-      this.#input.unshift(chunk)
-      this.#inputBytes += chunk.length
-    }
+    const back = chunks.filter((chunk) => chunk.length > 0)
+    let bytes = 0
+    for (const chunk of back) bytes += chunk.length
+    this.#input = back.concat(this.#input)
+    this.#inputBytes += bytes
+    this.#inHand = Math.max(0, this.#inHand - bytes)
     this.#deliver()
+    this.#steer()
+    this.#settle()
+  }
+
+  /** The reader is done: nothing will be put back. */
+  endReading(): void {
+    this.#inHand = 0
     this.#steer()
     this.#settle()
   }
@@ -320,8 +333,10 @@ export class Duplex {
     if (this.life === "ended" || this.#inputEnd !== undefined) return 0
     if (this.life !== "open") return pieceBytes
     if (this.#readHolds > 0) return 0
-    const room = this.settings.readMark - this.#inputBytes
-    if (room > 0) return room
+    const { readMark } = this.settings
+    const room = readMark - this.#inputBytes - this.#inHand
+    // Once full, it stays closed until half is free: whoever reads byte by byte would get his input in as small pieces.
+    if (room > 0 && (this.#flowing || room * 2 >= readMark)) return room
     const awaited = this.#wake !== undefined || (this.#consumer !== undefined && !this.#consumerBusy)
     return awaited && this.#inputBytes === 0 ? pieceBytes : 0
   }
@@ -514,6 +529,7 @@ export class Duplex {
     this.#failLine(fault)
     this.#wakeAll(this.#finishWaiters, fault)
     this.#wakeAll(this.#flushedWaiters, fault)
+    this.lostBytes = this.#outputBytes
     for (const write of this.#begun.splice(0)) this.#ready.push(() => write.resume(fault, "Unknown"))
     this.#output = []
     this.#outputBytes = this.#inFlight = 0
@@ -558,7 +574,8 @@ export class Duplex {
     if (this.life !== "ended") {
       this.life = "ended"
       this.fault = fault
-      this.#shut = undefined
+      // It overtakes a close; a close that ran out of time is still what ended it for later calls.
+      if (fault._tag === "Closed") this.#shut = undefined
       this.#failAll(fault)
       this.#wire.reset()
     }

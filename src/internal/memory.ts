@@ -29,7 +29,7 @@ export class MemoryWire implements Wire {
   static join(a: MemoryWire, b: MemoryWire): void {
     a.#peer = b
     b.#peer = a
-    if (a.#gone) b.#port.broken(new MemoryReset("the peer left before it was accepted"))
+    if (a.#gone && !a.#endPending) b.#port.broken(new MemoryReset("the peer left before it was accepted"))
     a.#pump()
     b.#pump()
   }
@@ -55,6 +55,7 @@ export class MemoryWire implements Wire {
   }
 
   reset(): void {
+    this.#endPending = false
     this.#leave()
     const peer = this.#peer
     if (peer !== undefined && !peer.#gone) peer.#port.broken(new MemoryReset("the peer reset the connection"))

@@ -56,6 +56,14 @@ export interface Bench {
    * withdrawn. Nobody may read meanwhile.
    */
   readonly fill: (transport: Transport.Transport) => Effect.Effect<number, Failure, Scope.Scope>
+  /**
+   * A write that is under way and stuck: begun, larger than what is taken while nobody reads. `before` bytes went ahead of
+   * it, all of the same value as its own `bytes`. Nobody may read meanwhile.
+   */
+  readonly stuckWrite: (
+    transport: Transport.Transport,
+    value?: number
+  ) => Effect.Effect<StuckWrite, Failure, Scope.Scope>
   /** How many resources the subject holds now; 0 where it does not say. */
   readonly held: Effect.Effect<number>
   /** Waits until the subject holds no more than so many resources. */
@@ -82,6 +90,8 @@ export interface Bench {
 /** How many turns of the scheduler a virtual subject is given: it needs a turn for each step, never time. */
 const turnsMax = 20_000
 const settleTurns = 30
+/** For how many turns, or milliseconds, nothing leaves a write that is stuck. */
+const quietMoments = 60
 /** What a real subject is given, in milliseconds. Generous: it is only waited out when a law is broken. */
 const patienceMillis = 10_000
 
@@ -154,7 +164,10 @@ export const makeBench = (subject: Subject): Bench => {
           }
           at += wanted.length
           if (at < expected.length) continue
-          yield* reader.unread([chunk.subarray(wanted.length), ...pulled.chunks.slice(i + 1)])
+          const rest = [chunk.subarray(wanted.length), ...pulled.chunks.slice(i + 1)].filter((chunk) =>
+            chunk.length > 0
+          )
+          if (rest.length > 0) yield* reader.unread(rest)
           break
         }
       }
@@ -183,9 +196,21 @@ export const makeBench = (subject: Subject): Bench => {
     const isBack = Effect.map(held, (now) => now <= count)
     return within(
       what,
-      Effect.repeat(Effect.andThen(isVirtual ? Effect.yieldNow : Effect.sleep(1), isBack), { until: (is) => is })
+      Effect.repeat(Effect.andThen(moment, isBack), { until: (is) => is })
     )
   }
+
+  /** Whether a write waits for good; a real one is taken to be stuck when nothing has left it for a while. */
+  const isStuck = (transport: Transport.Transport, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<boolean> =>
+    Effect.gen(function*() {
+      for (let quiet = 0, before = -1; fiber.pollUnsafe() === undefined && quiet < quietMoments; quiet++) {
+        yield* moment
+        const { writing } = yield* transport.buffered
+        if (writing !== before) quiet = 0
+        before = writing
+      }
+      return fiber.pollUnsafe() === undefined
+    })
 
   const clogOne = (
     transport: Transport.Transport,
@@ -196,14 +221,7 @@ export const makeBench = (subject: Subject): Bench => {
       while (true) {
         const chunk = chunkAt(junk)
         const fiber = yield* start(transport.write(chunk))
-        // A real one is taken to be stuck when nothing has left it for a while.
-        for (let round = 0, before = -1; fiber.pollUnsafe() === undefined && round < 3; round++) {
-          yield* settle
-          const { writing } = yield* transport.buffered
-          if (writing !== before) round = 0
-          before = writing
-        }
-        if (fiber.pollUnsafe() === undefined) {
+        if (yield* isStuck(transport, fiber)) {
           yield* Fiber.interrupt(fiber)
           const exit = fiber.pollUnsafe()!
           const verdict = Exit.isFailure(exit) ? Transport.delivery(exit.cause) : undefined
@@ -213,6 +231,16 @@ export const makeBench = (subject: Subject): Bench => {
         junk += chunk.length
         if (junk > 256 * 1024 * 1024) return yield* broken("a pair that nobody reads took 256 MiB and was not blocked")
       }
+    })
+
+  const stuckWrite: Bench["stuckWrite"] = (transport, value = junkByte) =>
+    Effect.gen(function*() {
+      for (let before = 0, bytes = 262_144; bytes <= 128 * 1024 * 1024; before += bytes, bytes *= 2) {
+        const fiber = yield* startBlocked(transport.write(new Uint8Array(bytes).fill(value)))
+        if (yield* isStuck(transport, fiber)) return { fiber, before, bytes }
+        yield* Fiber.join(fiber)
+      }
+      return yield* broken("a peer that does not read was sent 256 MiB and no write waited")
     })
 
   const clogged: Bench["clogged"] = (options) =>
@@ -237,11 +265,19 @@ export const makeBench = (subject: Subject): Bench => {
     readToEnd,
     receive,
     failsSoon,
+    stuckWrite,
     fill: (transport) => clogOne(transport, (from) => pattern(16_384, from)),
     held,
     heldAtMost,
     arrived
   }
+}
+
+/** A write that waits while nobody reads, and how much went before it. */
+export interface StuckWrite {
+  readonly fiber: Fiber.Fiber<void, TransportError.TransportError>
+  readonly before: number
+  readonly bytes: number
 }
 
 /** What a clogged pair is filled with. */
@@ -330,6 +366,30 @@ export const pulledBy = (
       }
     })
   )
+
+/** All that comes until something other than bytes does, and what that was. */
+export const readOut = (
+  transport: Transport.Transport
+): Effect.Effect<{ readonly bytes: Uint8Array; readonly how: Exclude<Pulled, { readonly _tag: "Chunks" }> }> =>
+  Effect.gen(function*() {
+    const chunks: Array<Uint8Array> = []
+    while (true) {
+      const how = yield* pullOnce(transport)
+      if (how._tag === "Chunks") chunks.push(...how.chunks)
+      else return { bytes: concat(chunks), how }
+    }
+  })
+
+/** The chunks in one piece. */
+export const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const all = new Uint8Array(chunks.reduce((bytes, chunk) => bytes + chunk.length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.length
+  }
+  return all
+}
 
 /** Breaks the law unless a read finds the end. */
 export const checkEnd = (what: string, pulled: Pulled): Effect.Effect<void, LawBroken> =>

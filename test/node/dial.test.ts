@@ -247,7 +247,7 @@ describe("dial", () => {
 
   it.effect("hands the services of its caller to the attempts", () =>
     Effect.gen(function*() {
-      class Greeting extends Context.Service<Greeting, string>()("test/Greeting") {}
+      class Greeting extends Context.Service<Greeting, string>()("effect-transport/test/node/dial.test/Greeting") {}
       const attempt = () => Effect.service(Greeting)
       const resolver = yield* resolverOf("10.0.0.1", "10.0.0.2")
       const greeting = dial({ endpoint, resolver, attempt }).pipe(Effect.provideService(Greeting, "hello"))

@@ -1,20 +1,18 @@
 /**
  * Laws 57 to 63: the graceful end.
  */
-import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Connection from "../../Connection.ts"
 import * as Transport from "../../Transport.ts"
-import { TransportError } from "../../TransportError.ts"
+import type { TransportError } from "../../TransportError.ts"
 import {
   type Bench,
-  broken,
   check,
   checkBytes,
-  checkEnd,
   checkPattern,
   checkReadFails,
   failsWith,
@@ -121,10 +119,10 @@ export const closeLaws: ReadonlyArray<Law> = [
     test: Effect.fnUntraced(function*(bench) {
       const before = yield* bench.held
       const stuck = yield* bench.clogged({ closeTimeout: 50 })
-      const open = yield* bench.held
       const other = yield* bench.clogged({ closeTimeout: patient })
+      const open = yield* bench.held
       const longer = yield* bench.startBlocked(Effect.exit(other.a.close))
-      const closing = yield* closeAndLook(bench, stuck.a, open)
+      const closing = yield* closeAndLook(bench, stuck.a)
       const look = yield* bench.ended("the close with a limit of 50 ms", closing, { millis: 50 })
       yield* check(longer.pollUnsafe() === undefined, "a close with a limit of 60 s was over before one of 50 ms")
       const error = yield* failsWith("a close that could not flush", look.exit, "TimedOut")
@@ -132,7 +130,7 @@ export const closeLaws: ReadonlyArray<Law> = [
         error.reason._tag === "TimedOut" && error.reason.phase === "flush",
         () => `the close that could not flush failed in the wrong phase: ${error.message}`
       )
-      yield* checkLetGo("the close that could not flush", look, 0)
+      yield* checkLetGo("the close that could not flush", look, open)
       const came = yield* outcome(bench.within("our closed", stuck.a.closed))
       yield* check(came === "TimedOut", () => `closed came to ${came} after a close that could not flush`)
       const seen = yield* drain(bench, stuck.b)
@@ -222,14 +220,18 @@ export const closeLaws: ReadonlyArray<Law> = [
       for (const whose of ["another fiber", "the handler itself"] as const) {
         const [e, f] = yield* bench.pair({ linger: { duration: 10 } })
         let batches = 0
+        const begun = yield* Deferred.make<void>()
         const loop = yield* bench.start(Connection.forEach(e, () => {
           batches++
-          return whose === "the handler itself" ? e.close : Effect.void
+          return Effect.andThen(
+            Deferred.succeed(begun, undefined),
+            whose === "the handler itself" ? e.close : Effect.void
+          )
         }))
         const first = yield* bench.start(f.write(text("first")))
         yield* bench.ended("the peer's first write", first, { millis: 20 })
         if (whose === "another fiber") {
-          yield* bench.within("the handler", untilTrue(() => batches > 0))
+          yield* bench.within("the handler", Deferred.await(begun))
           yield* bench.within("the close", e.close, { millis: 20 })
         }
         const before = whose === "another fiber" ? batches : 1
@@ -243,7 +245,8 @@ export const closeLaws: ReadonlyArray<Law> = [
   },
   {
     number: 63,
-    title: "from the call to close on new writes fail; accepted ones are flushed; one that waits for room fails, unsent",
+    title:
+      "from the call to close on new writes fail; accepted ones are flushed; one that waits for room fails, unsent",
     test: Effect.fnUntraced(function*(bench) {
       const [a, b] = yield* bench.pair({ closeTimeout: patient })
       let accepted = yield* bench.fill(a)
@@ -320,4 +323,45 @@ const checkLetGo = (what: string, look: Look, open: number): Effect.Effect<void,
     yield* check(look.isClosed, `${what} was complete before the transport was closed`)
     yield* check(look.queued === 0, () => `${what} was complete with ${look.queued} bytes still queued`)
     yield* check(open === 0 || look.held < open, `${what} was complete before its resources were let go`)
+  })
+
+/** Reads until something other than bytes comes. */
+const drain = (bench: Bench, transport: Transport.Transport): Effect.Effect<Pulled, LawBroken> => {
+  const read: Effect.Effect<Pulled> = Effect.flatMap(
+    pullOnce(transport),
+    (pulled) => pulled._tag === "Chunks" ? read : Effect.succeed(pulled)
+  )
+  return bench.within("the peer's reading", read)
+}
+
+/** All calls on a transport whose close has failed. */
+const checkDead = (
+  bench: Bench,
+  transport: Transport.Transport,
+  how: string,
+  reason: string
+): Effect.Effect<void, LawBroken | TransportError> =>
+  Effect.gen(function*() {
+    const again = (ending: "close" | "abort") =>
+      Effect.gen(function*() {
+        const came = yield* outcome(bench.within(`a second ${ending} after ${how}`, transport[ending]))
+        yield* check(came === "success" || came === reason, () => `a second ${ending} after ${how} came to ${came}`)
+      })
+    for (const ending of ["close", "abort", "close"] as const) {
+      const pulled = yield* bench.within("a late read", pullOnce(transport))
+      yield* checkReadFails(`a read after a close that failed (${how})`, pulled, "Closed")
+      const late: Array<readonly [string, Effect.Effect<void, TransportError>]> = [
+        ["a write", transport.write(text("late"))],
+        ["an empty write", transport.write(new Uint8Array(0))],
+        ["a writeAll", transport.writeAll([text("la"), text("te")])]
+      ]
+      if (bench.subject.capabilities.halfClose && Transport.isHalfCloseable(transport)) {
+        late.push(["a half-close", transport.halfClose])
+      }
+      for (const [name, call] of late) {
+        const what = `${name} after a close that failed (${how})`
+        yield* failsWith(what, bench.within(what, call), "Closed")
+      }
+      yield* again(ending)
+    }
   })

@@ -1,0 +1,2 @@
+import type { Specimen } from "../law.ts"
+export const halfCloseSpecimens: ReadonlyArray<Specimen> = []

@@ -1,0 +1,357 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Logger, ManagedRuntime, Option, pipe, Scope } from "effect"
+import { Connection, type Machine, Network, TestTransport, Transport, TransportError } from "effect-transport"
+import { TestClock } from "effect/testing"
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+const errorOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<TransportError.TransportError> =>
+  Effect.map(Effect.exit(effect), (exit) => {
+    if (Exit.isSuccess(exit)) throw new Error("it succeeded")
+    const error = Cause.squash(exit.cause)
+    if (error instanceof TransportError.TransportError) return error
+    throw error
+  })
+
+describe("Transport.read", () => {
+  it.effect("gives what is there, up to the limit, and leaves the rest", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      yield* a.write(bytes("0123456789"))
+      assert.strictEqual(text(yield* Transport.read(b, 3)), "012")
+      assert.strictEqual(text(yield* pipe(b, Transport.read(4))), "3456")
+      assert.strictEqual(text(yield* Transport.read(b, 100)), "789")
+    }))
+})
+
+describe("Transport.readExactly", () => {
+  it.effect("waits for the last byte", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const reading = yield* Effect.forkChild(Transport.readExactly(b, 6))
+      yield* a.write(bytes("abc"))
+      yield* Effect.yieldNow
+      assert.isUndefined(reading.pollUnsafe())
+      yield* a.write(bytes("defg"))
+      assert.strictEqual(text(yield* Fiber.join(reading)), "abcdef")
+      assert.strictEqual(text(yield* Connection.take(b)), "g")
+    }))
+
+  it.effect("says how many are missing, and puts back what had come", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      yield* a.write(bytes("abc"))
+      yield* a.halfClose
+      const error = yield* errorOf(Transport.readExactly(b, 5))
+      assert.deepStrictEqual(error.reason, new TransportError.Truncated({ missing: Option.some(2) }))
+      assert.strictEqual(text(yield* Transport.readUntilEnd(b)), "abc")
+    }))
+
+  it.effect("puts back what had come when it is interrupted", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const reading = yield* Effect.forkChild(Transport.readExactly(b, 5))
+      yield* a.write(bytes("ab"))
+      yield* a.flush
+      yield* a.write(bytes("c"))
+      yield* a.flush
+      yield* Fiber.interrupt(reading)
+      assert.strictEqual(text(yield* Transport.readExactly(b, 3)), "abc")
+    }))
+
+  it.effect("of nothing needs no input", () =>
+    Effect.gen(function*() {
+      const [, b] = yield* TestTransport.pair()
+      assert.strictEqual((yield* Transport.readExactly(b, 0)).length, 0)
+    }))
+})
+
+describe("Transport.readUntilEnd", () => {
+  it.effect("fails past its limit and puts everything back", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      yield* a.write(bytes("0123456789"))
+      yield* a.halfClose
+      const error = yield* errorOf(Transport.readUntilEnd(b, { bytesMax: 9 }))
+      assert.strictEqual(error.reason._tag, "LimitExceeded")
+      assert.strictEqual(text(yield* Transport.readUntilEnd(b, { bytesMax: 10 })), "0123456789")
+    }))
+})
+
+describe("Transport.writeWithin", () => {
+  it.effect("says NotSent when it was still waiting for room", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.lockstepPair()
+      yield* Effect.forkChild(a.write(bytes("first")))
+      yield* Effect.yieldNow
+      const second = yield* Effect.forkChild(errorOf(Transport.writeWithin(a, bytes("second"), "1 second")))
+      yield* TestClock.adjust("999 millis")
+      assert.isUndefined(second.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      const error = yield* Fiber.join(second)
+      assert.deepStrictEqual(error.reason, new TransportError.TimedOut({ phase: "write" }))
+      assert.strictEqual(error.delivery, "NotSent")
+      assert.strictEqual(text(yield* Connection.take(b)), "first")
+    }))
+
+  it.effect("says Unknown when it was on its way, and it goes out whole", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.lockstepPair()
+      const writing = yield* Effect.forkChild(errorOf(Transport.writeWithin(a, bytes("begun"), "1 second")))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(writing)).delivery, "Unknown")
+      assert.strictEqual(text(yield* Connection.take(b)), "begun")
+    }))
+
+  it.effect("of no time sends nothing", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      assert.strictEqual((yield* errorOf(Transport.writeWithin(a, bytes("x"), 0))).delivery, "NotSent")
+      yield* a.close
+      assert.strictEqual((yield* Transport.readUntilEnd(b)).length, 0)
+    }))
+})
+
+describe("Transport.delivery", () => {
+  it.effect("reads the verdict of an interrupted write off its cause", () =>
+    Effect.gen(function*() {
+      const [a] = yield* TestTransport.lockstepPair()
+      const begun = yield* Effect.forkChild(a.write(bytes("begun")))
+      yield* Effect.yieldNow
+      const waiting = yield* Effect.forkChild(a.write(bytes("waiting")))
+      yield* Effect.yieldNow
+      for (const [fiber, verdict] of [[waiting, "NotSent"], [begun, "Unknown"]] as const) {
+        yield* Fiber.interrupt(fiber)
+        const exit = fiber.pollUnsafe()!
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+        if (Exit.isFailure(exit)) assert.deepStrictEqual(Transport.delivery(exit.cause), Option.some(verdict))
+      }
+    }))
+
+  it.effect("is none when no write was under way", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(Effect.fail("other"))
+      if (Exit.isFailure(exit)) assert.isTrue(Option.isNone(Transport.delivery(exit.cause)))
+    }))
+})
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** A server of memory that says how its one connection ended, and a layer for the client's end of it. */
+const observed = Effect.gen(function*() {
+  const context = yield* Layer.build(TestTransport.layerNetwork)
+  const network = yield* Effect.provide(Network.Network, context)
+  const listener = yield* network.listen("memory:server")
+  const ended = yield* Deferred.make<string>()
+  yield* Effect.forkScoped(Effect.forever(Effect.scoped(Effect.gen(function*() {
+    const transport = yield* listener.accept
+    const exit = yield* Effect.exit(Connection.forEach(transport, () => Effect.void))
+    yield* Deferred.succeed(ended, Exit.isSuccess(exit) ? "end" : "reset")
+  }))))
+  const layer = Transport.layer("memory:server").pipe(Layer.provide(Layer.succeedContext(context)))
+  return { ended: Deferred.await(ended), layer }
+})
+
+describe("the scope rule", () => {
+  const program = Effect.flatMap(Transport.Transport, (transport) => transport.write(bytes("hello")))
+
+  it.effect("success closes", () =>
+    Effect.gen(function*() {
+      const { ended, layer } = yield* observed
+      yield* Effect.provide(program, layer)
+      assert.strictEqual(yield* ended, "end")
+    }))
+
+  it.effect("failure, defect and interruption abort", () =>
+    Effect.gen(function*() {
+      for (const end of [Effect.fail("failure"), Effect.die("defect"), Effect.interrupt]) {
+        const { ended, layer } = yield* observed
+        yield* Effect.exit(Effect.provide(Effect.andThen(program, end), layer))
+        assert.strictEqual(yield* ended, "reset")
+      }
+    }))
+
+  it.effect("onScopeExit changes the rule", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const [a, b] = yield* Scope.provide(TestTransport.pair({ onScopeExit: () => "close" }), scope)
+      const watching = yield* Effect.forkChild(Transport.readUntilEnd(b))
+      yield* a.close
+      assert.strictEqual((yield* Fiber.join(watching)).length, 0)
+      yield* Scope.close(scope, Exit.fail("failure"))
+      yield* b.closed
+    }))
+
+  it.effect("an earlier explicit close wins", () =>
+    Effect.gen(function*() {
+      const { ended, layer } = yield* observed
+      yield* Effect.exit(Effect.provide(
+        Effect.gen(function*() {
+          const transport = yield* Transport.Transport
+          yield* transport.close
+          return yield* Effect.fail("later")
+        }),
+        layer
+      ))
+      assert.strictEqual(yield* ended, "end")
+    }))
+
+  it.effect("a failure caught inside needs orAbort", () =>
+    Effect.gen(function*() {
+      const without = yield* observed
+      yield* Effect.provide(Effect.exit(Effect.andThen(program, Effect.fail("caught"))), without.layer)
+      assert.strictEqual(yield* without.ended, "end")
+
+      const withIt = yield* observed
+      yield* Effect.provide(
+        Effect.exit(Transport.orAbort(Effect.andThen(program, Effect.fail("caught")))),
+        withIt.layer
+      )
+      assert.strictEqual(yield* withIt.ended, "reset")
+    }))
+
+  it.effect("a ManagedRuntime disposes with success, whatever its programs did", () =>
+    Effect.gen(function*() {
+      const { ended, layer } = yield* observed
+      const runtime = ManagedRuntime.make(layer)
+      yield* Effect.promise(() => runtime.runPromiseExit(Effect.andThen(program, Effect.fail("failure"))))
+      yield* Effect.promise(() => runtime.dispose())
+      assert.strictEqual(yield* ended, "end")
+    }))
+
+  it.effect("one layer value used in two places is one connection, and Layer.fresh makes two", () =>
+    Effect.gen(function*() {
+      const ids = Effect.gen(function*() {
+        return (yield* Transport.Transport).info.id
+      })
+      const { layer } = yield* observed
+      const one = Layer.effectDiscard(ids).pipe(Layer.provideMerge(layer))
+      const shared = yield* Effect.scoped(Effect.gen(function*() {
+        const memo = yield* Layer.makeMemoMap
+        const scope = yield* Effect.scope
+        const first = yield* Layer.buildWithMemoMap(one, memo, scope)
+        const second = yield* Layer.buildWithMemoMap(layer, memo, scope)
+        const third = yield* Layer.buildWithMemoMap(Layer.fresh(layer), memo, scope)
+        const idIn = (context: typeof second) => Effect.provide(ids, context)
+        return [yield* idIn(first), yield* idIn(second), yield* idIn(third)]
+      }))
+      assert.strictEqual(shared[0], shared[1])
+      assert.notStrictEqual(shared[0], shared[2])
+    }))
+
+  it.effect("what a close at the end of a scope lost is a warning, and closed fails with it", () =>
+    Effect.gen(function*() {
+      const logged: Array<string> = []
+      const logger = Logger.make<unknown, void>(({ message }) => void logged.push(String(message)))
+      const network = yield* Effect.provide(Network.Network, yield* Layer.build(TestTransport.layerNetwork))
+      const listener = yield* network.listen("memory:deaf")
+      const scope = yield* Scope.make()
+      const a = yield* Scope.provide(network.connect("memory:deaf"), scope)
+      yield* listener.accept
+      yield* Effect.forkChild(a.write(new Uint8Array(1_000_000)))
+      yield* Effect.yieldNow
+      yield* Effect.provide(Scope.close(scope, Exit.void), Logger.layer([logger]))
+      assert.isTrue(logged.some((line) => line.includes("bytes of output lost")), logged.join())
+      assert.strictEqual((yield* errorOf(a.closed)).reason._tag, "TimedOut")
+    }))
+})
+
+describe("close", () => {
+  it.effect("waits for the peer, and gives up at its time limit", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair({ closeTimeout: "5 seconds" })
+      yield* Effect.forkChild(a.write(new Uint8Array(1_000_000)))
+      yield* Effect.yieldNow
+      const closing = yield* Effect.forkChild(errorOf(a.close))
+      yield* TestClock.adjust("4999 millis")
+      assert.isUndefined(closing.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      const error = yield* Fiber.join(closing)
+      assert.deepStrictEqual(error.reason, new TransportError.TimedOut({ phase: "flush" }))
+      assert.strictEqual((yield* errorOf(Transport.readUntilEnd(b))).reason._tag, "Reset")
+    }))
+})
+
+describe("abortWith", () => {
+  it.effect("tells the cause to whoever waits", () =>
+    Effect.gen(function*() {
+      const [a] = yield* TestTransport.pair()
+      const waiting = yield* Effect.forkChild(errorOf(Connection.take(a)))
+      yield* Effect.yieldNow
+      const cause = Cause.fail("the reason")
+      yield* a.abortWith(cause)
+      const error = yield* Fiber.join(waiting)
+      assert.deepStrictEqual(error.reason, new TransportError.Closed({ by: "abort" }))
+      assert.strictEqual(error.cause, cause)
+      assert.strictEqual((yield* errorOf(a.closed)).cause, cause)
+    }))
+})
+
+describe("Transport.react", () => {
+  /** Answers each byte with its double, and tells it as an event. */
+  const doubling: Machine.Machine<never, number, "seven"> = {
+    receive: (bytes, out) => {
+      for (const byte of bytes) {
+        if (byte === 7) return "seven"
+        out.bytes(Uint8Array.of(byte * 2))
+        out.event(byte)
+      }
+      return undefined
+    },
+    command: () => undefined,
+    end: (out) => {
+      out.bytes(Uint8Array.of(255))
+      return undefined
+    },
+    due: () => undefined
+  }
+
+  it.effect("runs a machine where bytes arrive, until the peer's end", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const events: Array<number> = []
+      const reacting = yield* Effect.forkChild(Transport.react(b, doubling, (event) => events.push(event)))
+      yield* a.write(Uint8Array.of(1, 2))
+      assert.deepStrictEqual(Array.from(yield* Transport.readExactly(a, 2)), [2, 4])
+      yield* a.write(Uint8Array.of(3))
+      yield* a.halfClose
+      assert.deepStrictEqual(Array.from(yield* Transport.readExactly(a, 2)), [6, 255])
+      yield* Fiber.join(reacting)
+      assert.deepStrictEqual(events, [1, 2, 3])
+    }))
+
+  it.effect("ends with the machine's error, after what it had sent", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const reacting = yield* Effect.forkChild(Effect.flip(Transport.react(b, doubling)))
+      yield* a.write(Uint8Array.of(1, 7, 2))
+      assert.strictEqual(yield* Fiber.join(reacting), "seven")
+      assert.deepStrictEqual(Array.from(yield* Transport.readExactly(a, 1)), [2])
+    }))
+})
+
+describe("options", () => {
+  it.effect("that are wrong are refused, with the field that is wrong", () =>
+    Effect.gen(function*() {
+      const wrong: ReadonlyArray<readonly [string, Transport.TransportOptions]> = [
+        ["highWaterMark", { highWaterMark: -1 }],
+        ["highWaterMark", { highWaterMark: 1.5 }],
+        ["highWaterMark", { highWaterMark: NaN }],
+        ["highWaterMark", { highWaterMark: "64" as unknown as number }],
+        ["lowWaterMark", { highWaterMark: 4, lowWaterMark: 5 }],
+        ["lowWaterMark", { highWaterMark: 0, lowWaterMark: 1 }],
+        ["readMark", { readMark: -1 }],
+        ["closeTimeout", { closeTimeout: -1 }],
+        ["closeTimeout", { closeTimeout: "soon" as unknown as number }],
+        ["linger.duration", { linger: { duration: -1 } }],
+        ["linger.bytesMax", { linger: { bytesMax: -1 } }],
+        ["onPeerEnd", { onPeerEnd: "stay" as unknown as "keep" }],
+        ["onScopeExit", { onScopeExit: "close" as unknown as () => "close" }]
+      ]
+      for (const [field, options] of wrong) {
+        const { reason } = yield* errorOf(Effect.scoped(TestTransport.pair(options)))
+        assert.strictEqual(reason._tag === "InvalidOption" && reason.field, field)
+      }
+    }))
+})
