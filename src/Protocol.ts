@@ -276,9 +276,9 @@ class Attachment<LE> {
       Effect.suspend(() =>
         this.lease === undefined && this.framing === framing ? Effect.succeed(this.lease = {}) : this.busy()
       ),
-      (lease) =>
+      () =>
         Effect.sync(() => {
-          if (this.lease === lease) this.lease = undefined
+          this.lease = undefined
         })
     )
   }
@@ -317,11 +317,7 @@ class Attachment<LE> {
           return Effect.andThen(Effect.flatMap(handOut, f), handOutAll)
         })
         return handOutAll.pipe(
-          Effect.andThen(
-            Effect.suspend(() =>
-              this.hasEnded ? Effect.void : forEachBelow((chunks) => Effect.andThen(this.take(chunks), handOutAll))
-            )
-          ),
+          Effect.andThen(forEachBelow((chunks) => Effect.andThen(this.take(chunks), handOutAll))),
           Effect.andThen(Effect.suspend(() => Effect.andThen(this.takeEnd(), handOutAll)))
         )
       })
@@ -461,9 +457,7 @@ class Framing<In, DE> {
   drop(): void {
     this.isDropped = true
     this.attachment.chunks = []
-    const { end } = this
     this.reset()
-    this.end = end
   }
 
   reset(): void {

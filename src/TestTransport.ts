@@ -271,7 +271,11 @@ const makeNetwork = (): Network["Service"] => {
     options: Transport.TransportOptions | undefined
   ) {
     const refuse = (reason: TransportError.Reason) =>
-      new TransportError.TransportError({ operation, endpoint: String(input), reason })
+      new TransportError.TransportError({
+        operation,
+        endpoint: typeof input === "string" ? input : "an endpoint object",
+        reason
+      })
     const endpoint = yield* Effect.mapError(Endpoint.from(input), refuse)
     const name = Endpoint.format(endpoint)
     if (endpoint._tag !== "memory") {

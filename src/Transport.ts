@@ -807,7 +807,7 @@ class Mouth {
   closeAtScopeExit(scopeExit: "wait" | "now"): Effect.Effect<void> {
     const { core } = this
     const closing = scopeExit === "wait"
-      ? Effect.provideService(Effect.interruptible(this.close("scope", undefined)), Clock.Clock, realClock)
+      ? Effect.provideService(interruptibleFromNow(this.close("scope", undefined)), Clock.Clock, realClock)
       : Effect.suspend(() => {
         core.close("scope", undefined)
         // One turn: what has just been delivered is not counted yet, if this runs inside the delivery.
@@ -904,6 +904,13 @@ const interruptedWrite = {
 }
 
 const realClock = Context.get(Context.empty(), Clock.Clock)
+
+/** Of two interruptions the one that ended the scope does not count: `onScopeExit` may have answered it with a close. */
+const interruptibleFromNow = <A, E>(closing: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.matchCauseEffect(Effect.interruptible(Effect.void), {
+    onFailure: () => closing,
+    onSuccess: () => Effect.interruptible(closing)
+  })
 
 const interruptAndAwait = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
   Effect.callback((resume) => {

@@ -296,14 +296,16 @@ describe("Listener.serve", () => {
       const { arrive, fail, listener, peers } = yield* manual
       yield* Effect.forkChild(listener.serve((transport) => transport.write(text("x"))))
       yield* settle
-      for (let times = 0; times < 3; times++) fail()
+      for (let times = 0; times < 3; times++) yield* fail
       yield* settle
-      arrive()
+      yield* arrive()
+      const reading = yield* Effect.forkChild(Transport.readUntilEnd(peers[0]!))
+      yield* TestClock.adjust(99)
       yield* settle
-      assert.strictEqual(peers.length, 0)
-      yield* TestClock.adjust(100)
-      assert.strictEqual(peers.length, 1)
-      yield* TestClock.adjust(100)
+      assert.isUndefined(reading.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(yield* Fiber.join(reading), text("x"))
+      yield* TestClock.adjust(10_000)
       assert.deepStrictEqual(
         logged,
         Array.from({ length: 2 }, () => "accept memory:manual: it failed (no descriptors)")

@@ -271,6 +271,57 @@ describe("Protocol.fromCodec reading", () => {
       assert.isAtMost(Math.max(...batches.map((batch) => batch.length)), 1024)
     }))
 
+  it.effect("pulls no more at once when all is there already", () =>
+    Effect.gen(function*() {
+      const [lines, peer] = yield* linesPair()
+      yield* send(peer, "x\n".repeat(3000))
+      yield* peer.halfClose
+      yield* lines.peek(10_000)
+      const batches = (yield* drained((yield* lines.reader).pull)).filter((batch) => batch !== "end")
+      assert.deepStrictEqual(batches.map((batch) => batch.length), [1024, 1024, 952])
+    }))
+
+  it.effect("keeps the order of chunks where it stops", () =>
+    Effect.gen(function*() {
+      const { lower, push } = stubConnection()
+      const lines = yield* Protocol.attach(Lines.protocol(), lower)
+      push(`${"x\n".repeat(1024)}a`)
+      push("b\nc")
+      push("d\n")
+      const reader = yield* lines.reader
+      assert.lengthOf(yield* reader.pull, 1024)
+      assert.deepStrictEqual(yield* reader.pull, ["ab", "cd"])
+    }))
+
+  it.effect("feeds a decoder each byte once, and once more what begins a frame", () =>
+    Effect.gen(function*() {
+      const { lower, push } = stubConnection()
+      let fed = 0
+      const codec = Lines.codec()
+      const counting: typeof codec = {
+        ...codec,
+        decoder: () => {
+          const decoder = codec.decoder()
+          return {
+            aliases: false,
+            decode: (bytes, out, max) => {
+              fed += bytes?.length ?? 0
+              return decoder.decode(bytes, out, max)
+            },
+            end: (out) => decoder.end(out),
+            rest: () => decoder.rest()
+          }
+        }
+      }
+      const lines = yield* Protocol.attach(Protocol.fromCodec(counting), lower)
+      const reader = yield* lines.reader
+      push(`${"x\n".repeat(10_000)}abc`)
+      for (let left = 10_000; left > 0;) left -= (yield* reader.pull).length
+      for (const letter of "defghijklm\n") push(letter)
+      assert.deepStrictEqual(yield* reader.pull, ["abcdefghijklm"])
+      assert.strictEqual(fed, 20_000 + 3 + 3 + 11)
+    }))
+
   it.effect("leases its reader", () =>
     Effect.gen(function*() {
       const [lines] = yield* linesPair()

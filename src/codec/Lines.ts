@@ -235,7 +235,7 @@ class LineDecoder implements Decoder<string, DecodeError> {
   #buffer: Uint8Array = nothing
   #from = 0
   #to = 0
-  /** The newline of the first line does not stand before this: no byte is searched twice. */
+  /** No newline that ends a line stands before this. */
   #searched = 0
   #error: DecodeError | undefined = undefined
 
@@ -248,8 +248,10 @@ class LineDecoder implements Decoder<string, DecodeError> {
   decode(bytes: Uint8Array | undefined, out: Array<string>, max: number): DecodeError | undefined {
     if (this.#error !== undefined) return this.#error
     const limit = out.length + max
-    if (this.#searched < this.#to) this.#takeKept(out, limit)
-    if (bytes === undefined) return this.#error
+    if (bytes === undefined || bytes.length === 0) {
+      this.#takeKept(out, limit)
+      return this.#error
+    }
     let at = 0
     // Of the chunk, no more is copied than the end of the line that was begun before.
     while (this.#from < this.#to && at < bytes.length && out.length < limit && this.#error === undefined) {
@@ -265,11 +267,8 @@ class LineDecoder implements Decoder<string, DecodeError> {
       return this.#error
     }
     const from = this.#take(bytes, at, at, out, limit)
-    if (from < bytes.length) {
-      const searched = this.#searched - from
-      this.#keep(bytes, from, bytes.length)
-      this.#searched = this.#from + searched
-    }
+    this.#searched = 0
+    if (from < bytes.length) this.#keep(bytes, from, bytes.length)
     return this.#error
   }
 
@@ -324,7 +323,7 @@ class LineDecoder implements Decoder<string, DecodeError> {
   #take(bytes: Uint8Array, from: number, searched: number, out: Array<string>, limit: number): number {
     let isOneByOne = false
     while (out.length < limit) {
-      const newline = this.#find(bytes, from, searched)
+      const newline = this.#find(bytes, searched)
       if (newline < 0) {
         this.#searched = bytes.length
         const length = bytes.length - from
@@ -346,17 +345,17 @@ class LineDecoder implements Decoder<string, DecodeError> {
     return from
   }
 
-  #find(bytes: Uint8Array, from: number, searched: number): number {
-    let newline = bytes.indexOf(LF, searched)
+  #find(bytes: Uint8Array, from: number): number {
+    let newline = bytes.indexOf(LF, from)
     if (this.#newline === "crlf") {
-      while (newline >= 0 && (newline === from || bytes[newline - 1] !== CR)) newline = bytes.indexOf(LF, newline + 1)
+      while (newline >= 0 && bytes[newline - 1] !== CR) newline = bytes.indexOf(LF, newline + 1)
     }
     return newline
   }
 
   /** The line that ends at `newline`; nothing is taken if it is at fault. */
   #takeOne(bytes: Uint8Array, from: number, newline: number, out: Array<string>): number {
-    const hasCR = this.#newline !== "lf" && newline > from && bytes[newline - 1] === CR
+    const hasCR = this.#newline !== "lf" && bytes[newline - 1] === CR
     const end = hasCR ? newline - 1 : newline
     const text = end - from > this.#max ? undefined : decodeText(bytes.subarray(from, end))
     if (text === undefined) {
@@ -388,7 +387,7 @@ class LineDecoder implements Decoder<string, DecodeError> {
       lines.pop()
       next = from
       for (const line of lines) {
-        next = isAscii ? next + line.length + (isCRLF ? 2 : 1) : this.#find(bytes, next, next) + 1
+        next = isAscii ? next + line.length + (isCRLF ? 2 : 1) : this.#find(bytes, next) + 1
       }
     }
     const hasCR = this.#newline === "any" && text.includes("\r")

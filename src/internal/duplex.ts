@@ -189,8 +189,9 @@ export class Duplex {
     return this.#inputBytes
   }
 
+  /** Somebody reads: input is awaited, or goes to a consumer. */
   get isAwaited(): boolean {
-    return this.#wake !== undefined
+    return this.#wake !== undefined || this.#consumer !== undefined
   }
 
   /** What there is to read, taken out; nothing if one has to wait. */

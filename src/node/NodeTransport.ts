@@ -112,7 +112,8 @@ const makeNetwork = (resolver: AddressResolver["Service"], defaults: NodeOptions
 
   const connect = Effect.fnUntraced(function*(input: Endpoint.Endpoint | string, given?: NodeOptions) {
     const { endpoint, name, options, resolved } = yield* prepare("open", input, { ...defaults, ...given })
-    const failed = (cause: unknown) => failure("open", name, reasonOf(cause, { operation: "open", what: name }), cause)
+    const failedAt = (what: string) => (cause: unknown) =>
+      failure("open", what, reasonOf(cause, { operation: "open", what }), cause)
     switch (endpoint._tag) {
       case "tcp":
         return yield* dial({
@@ -122,13 +123,17 @@ const makeNetwork = (resolver: AddressResolver["Service"], defaults: NodeOptions
           attempt: (address) =>
             Effect.uninterruptibleMask((restore) =>
               Effect.flatMap(
-                restore(connectSocket({
-                  host: NetAddress.formatHost(address),
-                  port: address.port,
-                  noDelay: options.noDelay,
-                  ...keepAliveOf(options),
-                  ...(options.localAddress !== undefined && { localAddress: options.localAddress })
-                }, failed)),
+                restore(connectSocket(
+                  {
+                    host: NetAddress.formatHost(address),
+                    port: address.port,
+                    noDelay: options.noDelay,
+                    ...keepAliveOf(options),
+                    ...(options.localAddress !== undefined && { localAddress: options.localAddress })
+                  },
+                  // By its address, so that the attempts on one name can be told apart.
+                  failedAt(`tcp://${NetAddress.formatInet(address)}`)
+                )),
                 (socket) => transportOf(socket, endpoint, resolved, addressesOf(socket))
               )
             )
@@ -136,7 +141,7 @@ const makeNetwork = (resolver: AddressResolver["Service"], defaults: NodeOptions
       case "unix":
         return yield* Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(
-            restore(withConnectTimeout(connectSocket({ path: nativePath(endpoint) }, failed), name, options)),
+            restore(withConnectTimeout(connectSocket({ path: nativePath(endpoint) }, failedAt(name)), name, options)),
             (socket) =>
               transportOf(socket, endpoint, resolved, {
                 local: Option.none(),
@@ -208,7 +213,7 @@ const prepare = Effect.fnUntraced(function*(
   input: Endpoint.Endpoint | string,
   given: NodeOptions
 ) {
-  const endpoint = yield* Effect.mapError(Endpoint.from(input), (reason) => failure(operation, String(input), reason))
+  const endpoint = yield* Effect.mapError(Endpoint.from(input), (reason) => failure(operation, describe(input), reason))
   const name = Endpoint.format(endpoint)
   const resolved = yield* Transport.resolveOptions(given, { operation, endpoint: name })
   const refuse = (field: string, expected: string, actual: unknown) =>
@@ -247,6 +252,8 @@ const prepare = Effect.fnUntraced(function*(
   }
   return { endpoint, name, options, resolved }
 })
+
+const describe = (input: unknown): string => typeof input === "string" ? input : "an endpoint object"
 
 const keepAliveOf = (options: SocketOptions) =>
   options.keepAlive === undefined

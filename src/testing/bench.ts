@@ -11,8 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Pull from "effect/Pull"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import * as Connection from "../Connection.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import { type Clogged, LawBroken, type Pair, type Subject } from "./law.ts"
@@ -27,6 +28,8 @@ export interface Bench {
   readonly clogged: (options?: Transport.TransportOptions) => Effect.Effect<Clogged, Failure, Scope.Scope>
   /** Lets everything happen that can happen by itself. Use it only before a check that something did not happen. */
   readonly settle: Effect.Effect<void>
+  /** The shortest wait, for looking again and again. */
+  readonly moment: Effect.Effect<void>
   /** Lets this much time pass, on the clock that the subject runs by. */
   readonly elapse: (millis: number) => Effect.Effect<void>
   /** Runs it and breaks the law if it does not come to an end. `millis` of the subject's time may pass meanwhile. */
@@ -255,6 +258,7 @@ export const makeBench = (subject: Subject): Bench => {
     pair: subject.pair,
     clogged,
     settle,
+    moment,
     elapse,
     within,
     start,
@@ -279,6 +283,9 @@ export interface StuckWrite {
   readonly before: number
   readonly bytes: number
 }
+
+/** Options of a pair whose end is no part of the law: what is left in it when the law is over is dropped. */
+export const abandoned: Transport.TransportOptions = { onScopeExit: () => "abort" }
 
 /** What a clogged pair is filled with. */
 export const junkByte = 0xee
@@ -367,6 +374,68 @@ export const pulledBy = (
     })
   )
 
+/** A loop of reading in the background, and what it was given. */
+export interface Collector {
+  /** How many bytes have come so far. */
+  readonly bytes: () => number
+  /** Waits until so many bytes have come, and breaks the law unless they were the pattern's and no more. */
+  readonly has: (what: string, bytes: number) => Effect.Effect<void, LawBroken>
+  readonly loop: Fiber.Fiber<void, Failure>
+}
+
+/**
+ * Reads whatever comes, and compares it with the pattern from its first byte on. `by` says how it reads: in the way that
+ * the transport prefers, or by pulling.
+ */
+export const collect = (
+  bench: Bench,
+  transport: Transport.Transport,
+  options?: { readonly by?: "forEach" | "pull" | undefined; readonly seed?: number | undefined }
+): Effect.Effect<Collector, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    let bytes = 0
+    let wrong: number | undefined
+    const reading = options?.by === "forEach" ? transport : byPulling(transport)
+    const loop = yield* bench.start(Connection.forEach(reading, (batch) =>
+      Effect.sync(() => {
+        for (const chunk of batch) {
+          if (wrong === undefined && !isSame(chunk, pattern(chunk.length, bytes, options?.seed))) wrong = bytes
+          bytes += chunk.length
+        }
+      })))
+    const has: Collector["has"] = (what, wanted) =>
+      Effect.gen(function*() {
+        const isThere = () => bytes >= wanted || wrong !== undefined || loop.pollUnsafe() !== undefined
+        yield* Effect.mapError(
+          bench.within(what, Effect.repeat(bench.moment, { until: isThere })),
+          () => new LawBroken({ detail: `${what}: ${bytes} bytes came in place of ${wanted}, and no more` })
+        )
+        yield* check(wrong === undefined, () => `${what}: wrong bytes from byte ${wrong} on`)
+        yield* check(bytes === wanted, () => `${what}: ${bytes} bytes in place of ${wanted}`)
+      })
+    return { bytes: () => bytes, has, loop }
+  })
+
+/** The same transport without the short way that its reader may offer. */
+export const byPulling = (transport: Transport.Transport): Transport.Transport => ({
+  ...transport,
+  reader: Effect.map(transport.reader, ({ pull, unread }) => ({ pull, unread }))
+})
+
+/** One holder of a pause that lasts as long as a scope. Take and release it in turns. */
+export interface Hold {
+  readonly take: Effect.Effect<void>
+  readonly release: Effect.Effect<void>
+}
+
+export const holdOf = (paused: Effect.Effect<void, never, Scope.Scope>): Hold => {
+  let scope = Scope.makeUnsafe()
+  return {
+    take: Effect.suspend(() => Scope.provide(paused, scope = Scope.makeUnsafe())),
+    release: Effect.suspend(() => Scope.close(scope, Exit.void))
+  }
+}
+
 /** All that comes until something other than bytes does, and what that was. */
 export const readOut = (
   transport: Transport.Transport
@@ -441,8 +510,8 @@ export const halfCloseable = (
 const show = (bytes: Uint8Array): string =>
   bytes.length > 32 ? `${bytes.length} bytes` : JSON.stringify(new TextDecoder("latin1").decode(bytes))
 
-/** Four bytes at a time where both lie on such a border, as large pieces do. */
-const isSame = (bytes: Uint8Array, others: Uint8Array): boolean => {
+/** Whether the bytes are the same. Four at a time where both lie on such a border, as large pieces do. */
+export const isSame = (bytes: Uint8Array, others: Uint8Array): boolean => {
   if (bytes.length !== others.length) return false
   let i = 0
   if (bytes.byteOffset % 4 === 0 && others.byteOffset % 4 === 0) {

@@ -27,14 +27,14 @@ const lend = <A>(chunk: Uint8Array, f: (chunk: Uint8Array) => A): A => {
   return result
 }
 
-/** Reads as a connection does: at most `max` frames for each call, until a call gives fewer. */
-const run = (options: Lines.Options, chunks: ReadonlyArray<Uint8Array>, max = Infinity): Outcome => {
+/** Reads as a connection does: at most `max` frames for each call, and, if it drains, until a call gives fewer. */
+const run = (options: Lines.Options, chunks: ReadonlyArray<Uint8Array>, max = Infinity, drains = true): Outcome => {
   const decoder = Lines.codec(options).decoder()
   const lines: Array<string> = []
   for (const chunk of chunks) {
     let before = lines.length
     let error = lend(chunk, (lent) => decoder.decode(lent, lines, max))
-    while (error === undefined && lines.length - before === max) {
+    while (drains && error === undefined && lines.length - before === max) {
       before = lines.length
       error = decoder.decode(undefined, lines, max)
     }
@@ -201,6 +201,21 @@ describe("Lines.codec decoding", () => {
     }
   })
 
+  it("leaves what rest gave up alone", () => {
+    const decoder = Lines.codec().decoder()
+    decoder.decode(utf8("one"), [], 9)
+    const rest = decoder.rest()
+    decoder.decode(utf8("two"), [], 9)
+    assert.strictEqual(new TextDecoder().decode(rest), "one")
+  })
+
+  it("does not keep the memory of a long line", () => {
+    const decoder = Lines.codec().decoder()
+    decoder.decode(utf8("x".repeat(30_000)), [], 9)
+    decoder.decode(utf8("\nshort"), [], 9)
+    assert.isAtMost(decoder.rest().buffer.byteLength, 1024)
+  })
+
   it("gives up the bytes from the line at fault on", () => {
     for (const chunks of [[utf8("a\n12345\nb\n")], bytewise(utf8("a\n12345"))]) {
       const decoder = Lines.codec({ lineBytesMax: 4 }).decoder()
@@ -209,7 +224,9 @@ describe("Lines.codec decoding", () => {
     }
   })
 
-  const piece = Arbitrary.schema(Schema.Literals(["\n", "\r", "\r\n", "a", "é", "€", "😀", "xyz", "\n\n", "\u{FEFF}"]))
+  const piece = Arbitrary.schema(
+    Schema.Literals(["\n", "\r", "\r\n", "a", "é", "€", "😀", "x".repeat(70), "\n\n", "\u{FEFF}"])
+  )
   const input = Arbitrary.map(Arbitrary.array(piece, { maxLength: 30 }), (pieces) => utf8(pieces.join("")))
   const noise = Arbitrary.schema(Schema.Literals([10, 13, 65, 0x80, 0xc3, 0xa9, 0xff]))
   const noisyInput = Arbitrary.map(Arbitrary.array(noise, { maxLength: 30 }), (bytes) => Uint8Array.from(bytes))
@@ -223,20 +240,20 @@ describe("Lines.codec decoding", () => {
 
   it.prop(
     "reads the same lines however text is cut",
-    { bytes: input, cuts, newline, lineBytesMax, few },
-    ({ bytes, cuts, few, lineBytesMax, newline }) => {
+    { bytes: input, cuts, newline, lineBytesMax, few, drains: Schema.Boolean },
+    ({ bytes, cuts, drains, few, lineBytesMax, newline }) => {
       const options = { newline, lineBytesMax }
-      assert.deepStrictEqual(run(options, cutAt(bytes, ...sorted(bytes, cuts)), few), model(options, bytes))
+      assert.deepStrictEqual(run(options, cutAt(bytes, ...sorted(bytes, cuts)), few, drains), model(options, bytes))
     },
     { arbitrary: { runs: 500 } }
   )
 
   it.prop(
     "reads the same lines however noise is cut",
-    { bytes: noisyInput, cuts, newline, lineBytesMax, few },
-    ({ bytes, cuts, few, lineBytesMax, newline }) => {
+    { bytes: noisyInput, cuts, newline, lineBytesMax, few, drains: Schema.Boolean },
+    ({ bytes, cuts, drains, few, lineBytesMax, newline }) => {
       const options = { newline, lineBytesMax }
-      assert.deepStrictEqual(run(options, cutAt(bytes, ...sorted(bytes, cuts)), few), model(options, bytes))
+      assert.deepStrictEqual(run(options, cutAt(bytes, ...sorted(bytes, cuts)), few, drains), model(options, bytes))
     },
     { arbitrary: { runs: 500 } }
   )
@@ -253,8 +270,9 @@ describe("Lines.codec decoding", () => {
   })
 
   it("looks at each byte of many lines a bounded number of times, however many are asked for", () => {
-    const input = utf8("short line\n".repeat(500))
-    for (const max of [1, 16, 1024, Infinity]) {
+    const noise = join(utf8("short line\n".repeat(500)), Uint8Array.of(0xff, 10))
+    const text = utf8("short line\r\nétroit\n".repeat(250))
+    for (const [input, max] of [1, 16, 1024, Infinity].flatMap((max) => [[noise, max], [text, max]] as const)) {
       assert.isBelow(touched(() => run({}, [input], max)), 12 * input.length)
       assert.isBelow(touched(() => run({}, bytewise(input), max)), 12 * input.length)
     }

@@ -25,7 +25,7 @@ export const halfCloseLaws: ReadonlyArray<Law> = [
     needs: ["halfClose"],
     test: Effect.fnUntraced(function*(bench) {
       for (const turned of [false, true]) {
-        const [one, other] = yield* bench.pair()
+        const [one, other] = yield* bench.pair({ highWaterMark: 262_144 })
         const [a, b] = turned ? [other, one] : [one, other]
         const end = yield* halfCloseable(a)
         const closed = yield* bench.start(Effect.exit(a.closed))
@@ -105,6 +105,8 @@ export const halfCloseLaws: ReadonlyArray<Law> = [
       const replying = yield* bench.start(b.write(text("reply")))
       yield* checkBytes("the reply after six half-closes", yield* bench.read(a, 5), text("reply"))
       yield* bench.ended("the reply", replying)
+      yield* bench.start(b.close)
+      yield* checkEnd("our read after the peer's end", yield* bench.within("the end of input", pullOnce(a)))
 
       const ways = bench.subject.capabilities.reset ? ["close", "abort"] as const : ["close"] as const
       for (const how of ways) {
@@ -114,7 +116,7 @@ export const halfCloseLaws: ReadonlyArray<Law> = [
           yield* bench.start(d[how])
           if (isSeen) yield* bench.within("our read after the peer went", pullOnce(c))
           for (let again = 1; again <= 3; again++) {
-            const came = yield* outcome(bench.within(`half-close ${again} after the peer's ${how}`, client.halfClose))
+            const came = yield* bench.within(`half-close ${again} after the peer's ${how}`, outcome(client.halfClose))
             yield* check(
               came === "success" || came === "Reset",
               () => `half-close ${again} after the peer's ${how} came to ${came} in place of success or Reset`
@@ -149,12 +151,12 @@ export const halfCloseLaws: ReadonlyArray<Law> = [
       const [a, b] = yield* bench.pair({ closeTimeout: 60_000 })
       const client = yield* halfCloseable(a)
       const accepted = yield* bench.fill(a)
-      const before = yield* bench.startBlocked(client.halfClose)
+      const before = yield* bench.startBlocked(outcome(client.halfClose))
       const closing = yield* bench.startBlocked(a.close)
       const what = "a half-close during close"
       yield* failsWith(what, bench.within(what, client.halfClose), "Closed")
       yield* checkPattern("what was written before the close", yield* bench.readToEnd(b), accepted)
-      const came = yield* outcome(bench.ended("the half-close that waited at the close", before))
+      const came = yield* bench.ended("the half-close that waited at the close", before)
       yield* check(
         came === "success" || came === "Closed",
         () => `the half-close that waited at the close came to ${came}`
@@ -184,7 +186,7 @@ export const halfCloseLaws: ReadonlyArray<Law> = [
         yield* bench.ended("the peer's half-close", ending)
         yield* checkEnd("the peer's read", yield* bench.within("the end of input", pullOnce(b)))
         for (const [whose, end] of [["our", a], ["the peer's", b]] as const) {
-          const came = yield* outcome(bench.within(`${whose} end after both half-closed (${first})`, end.closed))
+          const came = yield* bench.within(`${whose} closed after both half-closed (${first})`, outcome(end.closed))
           yield* check(
             came === "success",
             () => `${whose} closed came to ${came} after both had half-closed (${first})`

@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Connection from "../../Connection.ts"
 import type * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
-import { type Bench, check, outcome, pattern, pullOnce, randomOf, text } from "../bench.ts"
+import { abandoned, type Bench, check, outcome, pattern, pullOnce, randomOf, text } from "../bench.ts"
 import { type Law, LawBroken } from "../law.ts"
 
 export const orderingLaws: ReadonlyArray<Law> = [
@@ -17,7 +17,7 @@ export const orderingLaws: ReadonlyArray<Law> = [
     number: 24,
     title: "bytes keep their order in each direction, and the directions go on without each other",
     test: Effect.fnUntraced(function*(bench) {
-      const [a, b] = yield* bench.pair()
+      const [a, b] = yield* bench.pair(abandoned)
       const [ofA, ofB] = [pattern(1_048_576, 0, 3), pattern(1_048_576, 0, 5)]
       const writing = [
         yield* bench.start(writeInPieces(a, ofA, 24)),
@@ -46,16 +46,16 @@ export const orderingLaws: ReadonlyArray<Law> = [
     test: Effect.fnUntraced(function*(bench) {
       for (const how of ["forEach", "a loop that pulls"] as const) {
         const scope = yield* Effect.scope
-        const [a, b] = yield* bench.pair()
+        const [a, b] = yield* bench.pair(abandoned)
         const events: Array<string> = []
         let index = 0
         const handler = Effect.fnUntraced(function*(batch: NonEmptyReadonlyArray<Uint8Array>) {
           const mine = index++
-          events.push(`begin ${batch.map(String)}`)
+          events.push(`begin ${Array.from(batch, (chunk) => Array.from(chunk))}`)
           // The next byte comes while this one is handled, and needs less time.
           yield* Scope.provide(bench.start(mine < handled - 1 ? b.write(new Uint8Array([mine + 1])) : b.close), scope)
           for (let turns = handled - mine; turns > 0; turns--) yield* bench.settle
-          events.push(`end ${batch.map(String)}`)
+          events.push(`end ${Array.from(batch, (chunk) => Array.from(chunk))}`)
         })
         const handling = yield* bench.start(how === "forEach" ? Connection.forEach(a, handler) : pullLoop(a, handler))
         yield* bench.start(b.write(new Uint8Array([0])))

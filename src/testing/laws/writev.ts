@@ -4,7 +4,20 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Transport from "../../Transport.ts"
-import { broken, check, checkBytes, checkPattern, failsWith, outcome, pattern, randomOf, text } from "../bench.ts"
+import {
+  abandoned,
+  broken,
+  check,
+  checkBytes,
+  checkPattern,
+  concat,
+  failsWith,
+  isSame,
+  outcome,
+  pattern,
+  randomOf,
+  text
+} from "../bench.ts"
 import type { Law } from "../law.ts"
 
 const empty = new Uint8Array(0)
@@ -14,7 +27,7 @@ export const writevLaws: ReadonlyArray<Law> = [
     number: 19,
     title: "a sequence is one write: unbroken, in order, also with other writers at work",
     test: Effect.fnUntraced(function*(bench) {
-      const { a, b, junkOfA } = yield* bench.clogged()
+      const { a, b, junkOfA } = yield* bench.clogged(abandoned)
       const random = randomOf(19)
       const rounds = Array.from({ length: 25 }, (_, round) => round)
       const messages = [0, 1, 2].map((writer) =>
@@ -23,11 +36,11 @@ export const writevLaws: ReadonlyArray<Law> = [
       // The last writer joins what the others leave in parts, and nobody must be able to tell.
       const writers = yield* Effect.forEach(messages, (own, writer) =>
         bench.start(
-          Effect.forEach(own, (parts) => writer === 2 ? a.write(joined(parts)) : a.writeAll(parts), { discard: true })
+          Effect.forEach(own, (parts) => writer === 2 ? a.write(concat(parts)) : a.writeAll(parts), { discard: true })
         ))
       yield* bench.settle
       yield* bench.read(b, junkOfA)
-      const bytes = yield* bench.read(b, joined(messages.flat(2)).length)
+      const bytes = yield* bench.read(b, concat(messages.flat(2)).length)
       for (const writer of writers) yield* bench.ended("a writer", writer)
 
       const next = [0, 0, 0]
@@ -36,9 +49,9 @@ export const writevLaws: ReadonlyArray<Law> = [
         const writer = bytes[at + 1]!
         const expected = messages[writer]?.[next[writer]!]
         if (expected === undefined) return yield* broken(`byte ${at} of the peer's input begins no message`)
-        const whole = joined(expected)
+        const whole = concat(expected)
         const seen = bytes.subarray(at, at + whole.length)
-        if (!same(seen, whole)) {
+        if (!isSame(seen, whole)) {
           return yield* broken(`message ${next[writer]} of writer ${writer} was torn, or not in its turn`)
         }
         next[writer]!++
@@ -63,16 +76,16 @@ export const writevLaws: ReadonlyArray<Law> = [
       ]
       for (const sequences of calls) {
         const what = `a close behind ${JSON.stringify(sequences.map((each) => each.map((chunk) => chunk.length)))}`
-        const [a, b] = yield* bench.pair()
+        const [a, b] = yield* bench.pair(abandoned)
         const writing = yield* bench.start(
           Effect.andThen(Effect.forEach(sequences, (each) => a.writeAll(each), { discard: true }), a.close)
         )
-        yield* checkBytes(what, yield* bench.readToEnd(b), joined(sequences.flat()))
+        yield* checkBytes(what, yield* bench.readToEnd(b), concat(sequences.flat()))
         yield* bench.within("the peer's close", b.close)
         yield* bench.ended(what, writing)
       }
 
-      const { a, b, junkOfA, junkOfB } = yield* bench.clogged({ closeTimeout: "1 minute" })
+      const { a, b, junkOfA, junkOfB } = yield* bench.clogged({ ...abandoned, closeTimeout: "1 minute" })
       yield* bench.read(a, junkOfB)
       const waiting = yield* bench.startBlocked(a.writeAll([empty, x, empty]))
       yield* bench.read(b, junkOfA)
@@ -117,7 +130,7 @@ export const writevLaws: ReadonlyArray<Law> = [
         throw new Error("the sequence fails")
       }
 
-      const [a, b] = yield* bench.pair()
+      const [a, b] = yield* bench.pair(abandoned)
       for (const each of bad) yield* refuse(a, each)
       const failed = yield* bench.within("a sequence that fails", Effect.exit(a.writeAll(anything(failing()))))
       yield* check(Exit.isFailure(failed), "a sequence that failed in its middle was written")
@@ -125,7 +138,7 @@ export const writevLaws: ReadonlyArray<Law> = [
       yield* checkBytes("what the peer sees of refused sequences", yield* bench.read(b, 3), text("end"))
       yield* bench.ended("a write after refused ones", end)
 
-      const { a: full, b: peer, junkOfA } = yield* bench.clogged()
+      const { a: full, b: peer, junkOfA } = yield* bench.clogged(abandoned)
       for (const each of bad.slice(0, 6)) yield* refuse(full, each)
       const behind = yield* bench.start(full.write(text("end")))
       yield* bench.read(peer, junkOfA)
@@ -133,11 +146,11 @@ export const writevLaws: ReadonlyArray<Law> = [
       yield* bench.ended("a write after refused ones", behind)
 
       // A second look would find other chunks than the first, or none.
-      const [c, d] = yield* bench.pair()
+      const [c, d] = yield* bench.pair(abandoned)
       const chunks = [text("re"), text("ad "), large, text(" once")]
       const writing = yield* bench.start(c.writeAll(readableOnce(chunks)))
       yield* check(
-        same(yield* bench.read(d, joined(chunks).length), joined(chunks)),
+        isSame(yield* bench.read(d, concat(chunks).length), concat(chunks)),
         "a sequence was read again, and what the second look found was written"
       )
       yield* bench.ended("a sequence that can be read once", writing)
@@ -147,8 +160,8 @@ export const writevLaws: ReadonlyArray<Law> = [
       yield* bench.within("the peer's close", d.close)
       const result = yield* bench.ended("a generator and a close", generating)
       yield* check(
-        result === "success" ? same(arrived, joined(chunks)) : result === "InvalidOption" && arrived.length === 0,
-        `a generator: ${result}, and ${arrived.length} bytes of ${joined(chunks).length} arrived`
+        result === "success" ? isSame(arrived, concat(chunks)) : result === "InvalidOption" && arrived.length === 0,
+        `a generator: ${result}, and ${arrived.length} bytes of ${concat(chunks).length} arrived`
       )
     })
   },
@@ -159,7 +172,7 @@ export const writevLaws: ReadonlyArray<Law> = [
       // Small enough to be copied as a whole, too large for that, and parts of a size that fills buffers.
       for (const [parts, each] of [[5000, 2], [5000, 20], [100, 6500]] as const) {
         const what = `${parts} parts of ${each} bytes`
-        const [a, b] = yield* bench.pair()
+        const [a, b] = yield* bench.pair(abandoned)
         const bytes = pattern(parts * each)
         const sequence = Array.from({ length: parts }, (_, part) => bytes.subarray(part * each, (part + 1) * each))
         const writing = yield* bench.start(Effect.andThen(a.writeAll(sequence), a.writeAll([text("en"), text("d")])))
@@ -169,7 +182,7 @@ export const writevLaws: ReadonlyArray<Law> = [
         for (let left = bytes.length; left > 0; left -= seen.at(-1)!.length) {
           seen.push(yield* bench.read(b, Math.min(left, 16_381)))
         }
-        yield* checkPattern(what, joined(seen), bytes.length)
+        yield* checkPattern(what, concat(seen), bytes.length)
         yield* checkBytes(`the mark behind ${what}`, yield* bench.read(b, 3), text("end"))
         yield* bench.ended(what, writing)
       }
@@ -184,19 +197,6 @@ const messageOf = (writer: number, round: number, body: number): ReadonlyArray<U
   empty,
   new Uint8Array([0x5a, body >>> 8, body])
 ]
-
-const joined = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const all = new Uint8Array(chunks.reduce((bytes, chunk) => bytes + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
-}
-
-const same = (one: Uint8Array, other: Uint8Array): boolean =>
-  one.length === other.length && one.every((byte, i) => byte === other[i])
 
 /** What no array of chunks is, where one is expected. */
 const anything = (sequence: unknown): ReadonlyArray<Uint8Array> => sequence as ReadonlyArray<Uint8Array>

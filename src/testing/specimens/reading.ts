@@ -25,12 +25,28 @@ export const readingSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 7,
     fault: "chunks that are put back stand in the wrong order, each in front of the one before it",
+    alsoBreaks: {
+      8: "its test reads with limits, and so puts back what is over",
+      9: "its test reads with limits, and so puts back what is over"
+    },
     subject: brokenSubject(reading((reader) => ({ ...reader, unread: (chunks) => reader.unread(chunks.toReversed()) })))
   },
   {
     law: 8,
-    fault: "a read is not satisfied by one byte and waits for more, as with a low-water mark of two on a socket",
-    subject: brokenSubject(reading((reader) => ({ ...reader, pull: pullTwo(reader) })))
+    fault: "after eight reads of a single byte the next one waits for a second, to make fewer reads of more",
+    subject: brokenSubject(() => {
+      let inARow = 0
+      return reading((reader) => ({
+        ...reader,
+        pull: Effect.suspend(() => inARow < 8 ? reader.pull : pullTwo(reader)).pipe(
+          Effect.tap((chunks) =>
+            Effect.sync(() => {
+              inARow = chunks.length === 1 && chunks[0].length === 1 ? inARow + 1 : 0
+            })
+          )
+        )
+      }))
+    })
   },
   {
     law: 9,

@@ -1,0 +1,1 @@
+export { transportLaws } from "./transportLaws.ts"
