@@ -432,6 +432,14 @@ export const from = (input: Endpoint | string): Exit.Exit<Endpoint, InvalidOptio
 export const format = (endpoint: Endpoint): string => formOf(endpoint._tag).format(endpoint)
 
 /**
+ * What was given for an endpoint, for the text of an error.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const describe = (input: unknown): string => typeof input === "string" ? input : "an endpoint object"
+
+/**
  * The schema that decodes an endpoint from its string form, and encodes it as one: for configuration and arguments.
  *
  * @category decoding

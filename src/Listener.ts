@@ -139,8 +139,8 @@ const nextOf = <Item extends object, T extends Transport>(
       if (!(item instanceof Refusal)) return Effect.succeed(item)
       return Effect.fail(
         item.isStopped
-          ? failure(source.endpoint, new TransportError.Closed({ by: "close" }))
-          : failure(source.endpoint, source.reasonOf(item.cause), item.cause)
+          ? TransportError.make("accept", Endpoint.format(source.endpoint), new TransportError.Closed({ by: "close" }))
+          : TransportError.make("accept", Endpoint.format(source.endpoint), source.reasonOf(item.cause), item)
       )
     })
     return poll
@@ -229,16 +229,10 @@ const nameOf = (transport: Transport): string =>
   })
 
 const refuse = (endpoint: Endpoint.Endpoint, field: string, expected: string, actual: unknown) =>
-  Effect.fail(failure(endpoint, new TransportError.InvalidOption({ field, expected, actual })))
-
-const failure = (
-  endpoint: Endpoint.Endpoint,
-  reason: TransportError.Reason,
-  cause?: unknown
-): TransportError.TransportError =>
-  new TransportError.TransportError({
-    operation: "accept",
-    endpoint: Endpoint.format(endpoint),
-    reason,
-    ...(cause !== undefined && { cause })
-  })
+  Effect.fail(
+    TransportError.make(
+      "accept",
+      Endpoint.format(endpoint),
+      new TransportError.InvalidOption({ field, expected, actual })
+    )
+  )

@@ -26,9 +26,8 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { type Codec, type Decoder, encodeAll } from "./Codec.ts"
+import type { Codec, Decoder } from "./Codec.ts"
 import { type Connection, type HalfCloseable, isHalfCloseable, type Reader } from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
 import type { Transport } from "./Transport.ts"
@@ -206,7 +205,6 @@ const done = Cause.done()
 class Attachment<LE> {
   readonly lower: Connection<Uint8Array, Uint8Array, LE>
   readonly reader: Reader<Uint8Array, LE>
-  readonly fill: Effect.Effect<void, LE>
   /** The codec in use; the readers of those before it are busy for good. */
   framing: Framing<any, any> | undefined = undefined
   lease: object | undefined = undefined
@@ -217,31 +215,37 @@ class Attachment<LE> {
   constructor(lower: Connection<Uint8Array, Uint8Array, LE>, reader: Reader<Uint8Array, LE>) {
     this.lower = lower
     this.reader = reader
-    this.fill = Effect.matchCauseEffect(reader.pull, {
-      // The chunks are kept in the step that brings them, so that no interruption can come between.
-      onSuccess: (chunks) => this.take(chunks),
-      onFailure: (cause) => Pull.isDoneCause(cause) ? this.takeEnd() : Effect.failCause(cause as Cause.Cause<LE>)
+  }
+
+  /** One pull below. What it brings is kept in the same step, so that no interruption can come between. */
+  fill<A, E>(next: () => Effect.Effect<A, E>): Effect.Effect<A, E | LE> {
+    return Effect.matchCauseEffect(this.reader.pull, {
+      onSuccess: (chunks) => {
+        this.keep(chunks)
+        return next()
+      },
+      onFailure: (cause): Effect.Effect<A, E | LE> => {
+        if (!Pull.isDoneCause(cause)) return Effect.failCause(cause as Cause.Cause<LE>)
+        this.hasEnded = true
+        return next()
+      }
     })
   }
 
-  take(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void> {
+  keep(chunks: ReadonlyArray<Uint8Array>): void {
     for (const chunk of chunks) this.chunks.push(chunk)
-    return Effect.void
-  }
-
-  takeEnd(): Effect.Effect<void> {
-    this.hasEnded = true
-    return Effect.void
   }
 
   framed<In, Out, DE, EE>(codec: Codec<In, Out, DE, EE>): Framed<In, Out, LE | DE | EE | TransportError> {
     const { lower } = this
     const framing = this.framing = new Framing<In, DE>(this, codec)
-    const encode = (frames: ReadonlyArray<Out>): Effect.Effect<void, LE | EE> => {
-      const encoded = encodeAll(codec, frames)
-      if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
-      const chunks = encoded.success
-      return chunks.length === 1 ? lower.write(chunks[0]!) : lower.writeAll(chunks)
+    const send = (frames: ReadonlyArray<Out>): Effect.Effect<void, LE | EE> => {
+      const bytes: Array<Uint8Array> = []
+      for (const frame of frames) {
+        const error = codec.encode(frame, bytes)
+        if (error !== undefined) return Effect.fail(error)
+      }
+      return bytes.length === 1 ? lower.write(bytes[0]!) : lower.writeAll(bytes)
     }
     const ending = <A, E>(end: Effect.Effect<A, E>) =>
       Effect.suspend(() => {
@@ -250,8 +254,8 @@ class Attachment<LE> {
       })
     return withHalfCloseOf<Framed<In, Out, LE | DE | EE | TransportError>>(lower, {
       reader: Effect.map(this.leased(framing), (lease) => this.readerOf(framing, lease)),
-      write: (frame) => Effect.suspend(() => encode([frame])),
-      writeAll: (frames) => Effect.suspend(() => encode(frames)),
+      write: (frame) => Effect.suspend(() => send([frame])),
+      writeAll: (frames) => Effect.suspend(() => send(frames)),
       close: ending(lower.close),
       abort: ending(lower.abort),
       abortWith: (cause) => ending(lower.abortWith(cause)),
@@ -291,14 +295,15 @@ class Attachment<LE> {
       pulled += frames.length
       return frames
     })
-    const pull: Pull.Pull<NonEmptyReadonlyArray<In>, LE | DE | TransportError> = Effect.suspend(() => {
+    const next = (): Pull.Pull<NonEmptyReadonlyArray<In>, LE | DE | TransportError> => {
       if (this.lease !== lease) return this.busy()
+      // To wait is to wait below, where a second pull fails with `Busy`.
       if (!framing.advance()) return more
       // Frames leave in one step, the last: an interruption before it finds them all here.
       return framing.frames.length > 0 ? handOut : framing.end!
-    })
-    // A second pull fails with `Busy` here: all waiting is done below.
-    const more = Effect.andThen(this.fill, pull)
+    }
+    const pull = Effect.suspend(next)
+    const more = this.fill(next)
     const forEachBelow = this.reader.forEach
     return {
       pull,
@@ -310,15 +315,23 @@ class Attachment<LE> {
           return Effect.void
         }),
       forEach: forEachBelow && (<E2, R2>(f: (batch: NonEmptyReadonlyArray<In>) => Effect.Effect<void, E2, R2>) => {
-        const handOutAll: Effect.Effect<void, LE | DE | TransportError | E2, R2> = Effect.suspend(() => {
+        const all = (): Effect.Effect<void, LE | DE | TransportError | E2, R2> => {
           if (this.lease !== lease) return this.busy()
-          if (!framing.advance() || (framing.frames.length === 0 && framing.end === done)) return Effect.void
-          if (framing.frames.length === 0) return framing.end as Effect.Effect<never, DE>
-          return Effect.andThen(Effect.flatMap(handOut, f), handOutAll)
-        })
-        return handOutAll.pipe(
-          Effect.andThen(forEachBelow((chunks) => Effect.andThen(this.take(chunks), handOutAll))),
-          Effect.andThen(Effect.suspend(() => Effect.andThen(this.takeEnd(), handOutAll)))
+          if (!framing.advance()) return Effect.void
+          if (framing.frames.length > 0) return Effect.andThen(Effect.flatMap(handOut, f), Effect.suspend(all))
+          return framing.end === done ? Effect.void : framing.end as Effect.Effect<never, DE>
+        }
+        const allOf = (chunks: ReadonlyArray<Uint8Array>) => {
+          this.keep(chunks)
+          return all()
+        }
+        const allOfEnd = () => {
+          this.hasEnded = true
+          return all()
+        }
+        return Effect.suspend(all).pipe(
+          Effect.andThen(forEachBelow(allOf)),
+          Effect.andThen(Effect.suspend(allOfEnd))
         )
       })
     }
@@ -330,9 +343,10 @@ class Attachment<LE> {
     const step: Effect.Effect<Uint8Array, LE> = Effect.suspend(() => {
       while (counted < this.chunks.length) have += this.chunks[counted++]!.length
       return have < bytes && !this.hasEnded
-        ? Effect.andThen(this.fill, step)
+        ? more
         : Effect.sync(() => firstBytes(this.chunks, Math.min(bytes, have)))
     })
+    const more = this.fill(() => step)
     return step
   }
 

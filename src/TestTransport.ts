@@ -270,24 +270,16 @@ const makeNetwork = (): Network["Service"] => {
     input: Endpoint.Endpoint | string,
     options: Transport.TransportOptions | undefined
   ) {
-    const refuse = (reason: TransportError.Reason) =>
-      new TransportError.TransportError({
-        operation,
-        endpoint: typeof input === "string" ? input : "an endpoint object",
-        reason
-      })
-    const endpoint = yield* Effect.mapError(Endpoint.from(input), refuse)
+    const endpoint = yield* Effect.mapError(
+      Endpoint.from(input),
+      (reason) => TransportError.make(operation, Endpoint.describe(input), reason)
+    )
     const name = Endpoint.format(endpoint)
+    const fail = (reason: TransportError.Reason) => Effect.fail(TransportError.make(operation, name, reason))
     if (endpoint._tag !== "memory") {
-      return yield* new TransportError.TransportError({
-        operation,
-        endpoint: name,
-        reason: new TransportError.Unsupported({ feature: `${endpoint._tag} in a network of memory` })
-      })
+      return yield* fail(new TransportError.Unsupported({ feature: `${endpoint._tag} in a network of memory` }))
     }
     const resolved = yield* Transport.resolveOptions(options, { operation, endpoint: name })
-    const fail = (reason: TransportError.Reason) =>
-      Effect.fail(new TransportError.TransportError({ operation, endpoint: name, reason }))
     return { endpoint, resolved, fail }
   })
 
@@ -345,11 +337,7 @@ interface Player {
 const checkScript = (script: ReadonlyArray<Step>): Effect.Effect<void, TransportError.TransportError> => {
   const refuse = (field: string, expected: string, actual: unknown) =>
     Effect.fail(
-      new TransportError.TransportError({
-        operation: "open",
-        endpoint: "memory:script",
-        reason: new TransportError.InvalidOption({ field, expected, actual })
-      })
+      TransportError.make("open", "memory:script", new TransportError.InvalidOption({ field, expected, actual }))
     )
   for (let i = 0; i < script.length; i++) {
     const step = script[i]!

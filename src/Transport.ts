@@ -975,16 +975,7 @@ const fail = (
   reason: TransportError.Reason,
   delivery?: TransportError.Delivery,
   cause?: unknown
-): Fail =>
-  Effect.fail(
-    new TransportError.TransportError({
-      operation,
-      endpoint: Endpoint.format(self.info.endpoint),
-      reason,
-      ...(delivery !== undefined && { delivery }),
-      ...(cause !== undefined && { cause })
-    })
-  )
+): Fail => Effect.fail(TransportError.make(operation, Endpoint.format(self.info.endpoint), reason, { delivery, cause }))
 
 const invalid = (
   self: { readonly info: Info },

@@ -334,6 +334,26 @@ export class TransportError extends Data.TaggedError("TransportError")<{
 }
 
 /**
+ * The error of an operation at an endpoint, with what is known beside the reason.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  operation: Operation,
+  endpoint: string,
+  reason: Reason,
+  beside?: { readonly delivery?: Delivery | undefined; readonly cause?: unknown }
+): TransportError =>
+  new TransportError({
+    operation,
+    endpoint,
+    reason,
+    ...(beside?.delivery !== undefined && { delivery: beside.delivery }),
+    ...(beside?.cause !== undefined && { cause: beside.cause })
+  })
+
+/**
  * The annotation under which an interrupted write leaves its verdict: an interrupted fiber has no typed error to carry
  * it.
  *
@@ -341,7 +361,7 @@ export class TransportError extends Data.TaggedError("TransportError")<{
  * @since 0.1.0
  */
 export class DeliveryAnnotation extends Context.Service<DeliveryAnnotation, Delivery>()(
-  "effect-transport/TransportError/Delivery"
+  "effect-transport/TransportError/DeliveryAnnotation"
 ) {}
 
 /**

@@ -1,0 +1,93 @@
+/**
+ * What a door of this machine is: how one kind of endpoint is connected to and listened on.
+ */
+import * as Effect from "effect/Effect"
+import type { AddressResolver } from "effect/net/AddressResolver"
+import type * as NetAddress from "effect/net/NetAddress"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Net from "node:net"
+import * as Endpoint from "../Endpoint.ts"
+import * as Listener from "../Listener.ts"
+import * as Transport from "../Transport.ts"
+import * as TransportError from "../TransportError.ts"
+import { reasonOf } from "./nativeError.ts"
+import type { ResolvedNodeOptions } from "./options.ts"
+import type { BoundServer } from "./sockets.ts"
+import { isTcp, SocketWire } from "./socketWire.ts"
+
+/** The network that a door belongs to. */
+export interface Machine {
+  readonly resolver: AddressResolver["Service"]
+  readonly nextId: () => number
+}
+
+/** The transports of every door that there is so far. */
+export type SocketTransport = Transport.HalfCloseableTransport
+
+/** One kind of endpoint. Options and endpoint have been checked. */
+export interface Door<E extends Endpoint.Endpoint> {
+  readonly connect: (
+    machine: Machine,
+    endpoint: E,
+    options: ResolvedNodeOptions
+  ) => Effect.Effect<SocketTransport, TransportError.TransportError, Scope.Scope>
+  readonly listen: (
+    machine: Machine,
+    endpoint: E,
+    options: ResolvedNodeOptions
+  ) => Effect.Effect<Listener.Listener<SocketTransport>, TransportError.TransportError, Scope.Scope>
+}
+
+/** The typed error of a native one. */
+export const failedAt =
+  (operation: TransportError.Operation, endpoint: string) => (cause: unknown): TransportError.TransportError =>
+    TransportError.make(operation, endpoint, reasonOf(cause, { operation, what: endpoint }), { cause })
+
+/** A transport of a connected socket. */
+export const transportOf = (
+  machine: Machine,
+  socket: Net.Socket,
+  endpoint: Endpoint.TcpEndpoint | Endpoint.UnixEndpoint,
+  addresses: {
+    readonly local: Option.Option<NetAddress.SocketAddress>
+    readonly peer: Option.Option<NetAddress.SocketAddress>
+  },
+  options: ResolvedNodeOptions
+): Effect.Effect<SocketTransport, never, Scope.Scope> =>
+  Transport.fromWire((port) => new SocketWire(socket, port), {
+    info: { id: machine.nextId(), endpoint, ...addresses },
+    options: options.transport,
+    scopeExit: "wait",
+    reasonOf: (cause) => reasonOf(cause, { operation: "read", what: Endpoint.format(endpoint) })
+  })
+
+/** A listener on a bound server. */
+export const listenerOf = (
+  bound: BoundServer,
+  endpoint: Endpoint.Endpoint,
+  options: ResolvedNodeOptions,
+  accept: (socket: Net.Socket) => Effect.Effect<SocketTransport, never, Scope.Scope>
+): Effect.Effect<Listener.Listener<SocketTransport>, never, Scope.Scope> =>
+  Listener.make<Net.Socket, SocketTransport>({
+    endpoint,
+    backlogMax: options.backlog,
+    open: ({ failed, offer, remove }) => {
+      bound.arrivals = {
+        arrived: (socket) => {
+          if (!offer(socket)) return reject(socket)
+          socket.once("close", () => remove(socket))
+        },
+        failed
+      }
+      return () => bound.server.close()
+    },
+    accept,
+    reject,
+    reasonOf: (cause) => reasonOf(cause, { operation: "accept", what: Endpoint.format(endpoint) })
+  })
+
+const reject = (socket: Net.Socket): void => {
+  if (isTcp(socket)) socket.resetAndDestroy()
+  else socket.destroy()
+}

@@ -1,0 +1,79 @@
+/**
+ * The door of TCP, over IPv4 and IPv6.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Net from "node:net"
+import * as Endpoint from "../Endpoint.ts"
+import { dial } from "./dial.ts"
+import { type Door, failedAt, listenerOf, type Machine, transportOf } from "./door.ts"
+import type { ResolvedNodeOptions } from "./options.ts"
+import { bindServer, connectSocket } from "./sockets.ts"
+
+export const tcpDoor: Door<Endpoint.TcpEndpoint> = {
+  connect: (machine, endpoint, options) =>
+    dial({
+      endpoint,
+      resolver: machine.resolver,
+      connectTimeout: options.connectTimeout,
+      attempt: (address) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(
+            restore(connectSocket(
+              {
+                host: NetAddress.formatHost(address),
+                port: address.port,
+                ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
+                ...socketOptions(options)
+              },
+              // By its address, so that the attempts on one name can be told apart.
+              failedAt("open", `tcp://${NetAddress.formatInet(address)}`)
+            )),
+            (socket) => transportOf(machine, socket, endpoint, addressesOf(socket), options)
+          )
+        )
+    }),
+
+  listen: Effect.fnUntraced(function*(machine, endpoint, options) {
+    const failed = failedAt("listen", Endpoint.format(endpoint))
+    const bound = yield* bindServer(socketOptions(options), {
+      host: yield* Effect.mapError(hostToBind(machine, endpoint), failed),
+      port: endpoint.port,
+      backlog: options.backlog,
+      reusePort: options.reusePort,
+      ipv6Only: options.ipv6Only,
+      exclusive: true
+    }, failed)
+    const real = { ...endpoint, port: (bound.server.address() as Net.AddressInfo).port }
+    return yield* listenerOf(
+      bound,
+      real,
+      options,
+      (socket) => transportOf(machine, socket, real, addressesOf(socket), options)
+    )
+  })
+}
+
+const socketOptions = (options: ResolvedNodeOptions) => ({
+  noDelay: options.noDelay,
+  ...(options.keepAlive !== undefined &&
+    { keepAlive: true, keepAliveInitialDelay: Duration.toMillis(options.keepAlive) })
+})
+
+const hostToBind = ({ resolver }: Machine, { host, port }: Endpoint.TcpEndpoint) =>
+  Net.isIP(host) !== 0
+    ? Effect.succeed(host)
+    : Effect.map(resolver.resolve({ host, port }), ([address]) => NetAddress.formatHost(address))
+
+const addressesOf = (socket: Net.Socket) => ({
+  local: addressOf(socket.localAddress, socket.localPort),
+  peer: addressOf(socket.remoteAddress, socket.remotePort)
+})
+
+/** Node has none once the peer has reset the connection. */
+const addressOf = (host: string | undefined, port: number | undefined): Option.Option<NetAddress.SocketAddress> =>
+  host === undefined || port === undefined
+    ? Option.none()
+    : Option.some(NetAddress.toCanonical(NetAddress.inetAddressFromNativeUnsafe(host.replace(/%.*/, ""), port)))

@@ -1,0 +1,101 @@
+/**
+ * The door of Unix sockets, by path and by abstract name.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Fs from "node:fs"
+import * as Endpoint from "../Endpoint.ts"
+import * as TransportError from "../TransportError.ts"
+import { type Door, failedAt, listenerOf, transportOf } from "./door.ts"
+import type { ResolvedNodeOptions } from "./options.ts"
+import { bindServer, type BoundServer, connectSocket } from "./sockets.ts"
+
+export const unixDoor: Door<Endpoint.UnixEndpoint> = {
+  connect: (machine, endpoint, options) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(
+        restore(withinConnectTimeout(endpoint, options)),
+        (socket) =>
+          transportOf(
+            machine,
+            socket,
+            endpoint,
+            { local: Option.none(), peer: Option.some(addressOf(endpoint)) },
+            options
+          )
+      )
+    ),
+
+  listen: (machine, endpoint, options) =>
+    Effect.flatMap(
+      bind(endpoint, options),
+      (bound) =>
+        listenerOf(bound, endpoint, options, (socket) =>
+          transportOf(
+            machine,
+            socket,
+            endpoint,
+            { local: Option.some(addressOf(endpoint)), peer: Option.none() },
+            options
+          ))
+    )
+}
+
+const nativePath = ({ abstract, path }: Endpoint.UnixEndpoint): string => abstract ? `\0${path}` : path
+
+const addressOf = (endpoint: Endpoint.UnixEndpoint) => NetAddress.unixPathAddress(nativePath(endpoint))
+
+const withinConnectTimeout = (endpoint: Endpoint.UnixEndpoint, options: ResolvedNodeOptions) => {
+  const name = Endpoint.format(endpoint)
+  const timedOut = Effect.suspend(() =>
+    Effect.fail(TransportError.make("open", name, new TransportError.TimedOut({ phase: "connect" })))
+  )
+  return Duration.isZero(options.connectTimeout)
+    ? timedOut
+    : connectSocket({ path: nativePath(endpoint) }, failedAt("open", name)).pipe(
+      Effect.timeoutOrElse({ duration: options.connectTimeout, orElse: () => timedOut })
+    )
+}
+
+/**
+ * The file of a listener that died is in the way of a new one: where nobody answers behind it, it is removed and binding
+ * is tried once more.
+ */
+const bind = (
+  endpoint: Endpoint.UnixEndpoint,
+  options: ResolvedNodeOptions
+): Effect.Effect<BoundServer, TransportError.TransportError, Scope.Scope> => {
+  const path = nativePath(endpoint)
+  const failed = failedAt("listen", Endpoint.format(endpoint))
+  const binding = bindServer({}, { path, backlog: options.backlog }, failed)
+  if (endpoint.abstract) return binding
+  const isStale = Effect.match(Effect.scoped(connectSocket({ path }, failed)), {
+    onFailure: (error) => error.reason._tag === "Refused",
+    onSuccess: () => false
+  })
+  return binding.pipe(
+    Effect.catchReason(
+      "TransportError",
+      "Busy",
+      (_, busy) =>
+        Effect.flatMap(
+          isStale,
+          (stale) => stale ? Effect.andThen(attempt(() => removeSocket(path), failed), binding) : Effect.fail(busy)
+        )
+    ),
+    Effect.tap(() =>
+      options.mode === undefined ? Effect.void : attempt(() => Fs.chmodSync(path, options.mode!), failed)
+    )
+  )
+}
+
+/** Never a file of another kind. */
+const removeSocket = (path: string): void => {
+  if (Fs.lstatSync(path).isSocket()) Fs.unlinkSync(path)
+}
+
+const attempt = (run: () => void, failed: (cause: unknown) => TransportError.TransportError) =>
+  Effect.try({ try: run, catch: failed })
