@@ -14,6 +14,7 @@
  * ```
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import { OutputQueue } from "./outputQueue.ts"
 
 /**
  * The medium under a connection. Each method is called by the machine alone, and never after `reset` or `release`.
@@ -100,12 +101,6 @@ export interface Consumer {
 /** Asked of memory with no reader mark: the piece that one waiting reader gets. */
 const pieceBytes = 65_536
 
-/**
- * Just below the largest segment of a loopback interface. A slab of 64 KiB would go out as one full segment and one of
- * 53 bytes, at three times the cost.
- */
-const slabBytes = 49_152
-
 type Resume = (fault: Fault | undefined) => void
 
 export class Duplex {
@@ -136,7 +131,7 @@ export class Duplex {
   #lingered = 0
 
   // Writing
-  #output: Array<Uint8Array> = []
+  readonly #output = new OutputQueue()
   /** Queued and in flight. */
   #outputBytes = 0
   #inFlight = 0
@@ -152,9 +147,6 @@ export class Duplex {
   /** It broke before all that was accepted was with the medium. */
   #lost = false
   #finished = false
-  #slab: Uint8Array | undefined = undefined
-  #slabUsed = 0
-  #slabSegment = 0
   #flushScheduled = false
   #inCallback = false
 
@@ -363,7 +355,7 @@ export class Duplex {
       !this.#hasRoom(bytes)
     ) return false
     if (bytes > 0) {
-      this.#copy(chunk)
+      this.#output.copy(chunk)
       this.#account(bytes)
       this.#flushSoon()
     }
@@ -422,11 +414,8 @@ export class Duplex {
   #enqueue(write: Write): void {
     const copied = write.bytes <= this.settings.copyMax
     for (const chunk of write.chunks) {
-      if (copied) this.#copy(chunk)
-      else if (chunk.length > 0) {
-        this.#sealSlab()
-        this.#output.push(chunk)
-      }
+      if (copied) this.#output.copy(chunk)
+      else this.#output.refer(chunk)
     }
     this.#account(write.bytes)
     write.position = copied ? 0 : this.#accepted
@@ -440,29 +429,6 @@ export class Duplex {
     this.#accepted += bytes
     this.#outputBytes += bytes
     if (this.#outputBytes > this.settings.highWaterMark) this.#full = true
-  }
-
-  #copy(chunk: Uint8Array): void {
-    let from = 0
-    while (from < chunk.length) {
-      const slab = this.#slab ??= new Uint8Array(slabBytes)
-      const bytes = Math.min(chunk.length - from, slabBytes - this.#slabUsed)
-      slab.set(from === 0 && bytes === chunk.length ? chunk : chunk.subarray(from, from + bytes), this.#slabUsed)
-      this.#slabUsed += bytes
-      from += bytes
-      if (this.#slabUsed === slabBytes) {
-        this.#sealSlab()
-        this.#slab = undefined
-        this.#slabUsed = this.#slabSegment = 0
-      }
-    }
-  }
-
-  /** Puts what was copied since the last seal into the queue as one segment. */
-  #sealSlab(): void {
-    if (this.#slabUsed === this.#slabSegment) return
-    this.#output.push(this.#slab!.subarray(this.#slabSegment, this.#slabUsed))
-    this.#slabSegment = this.#slabUsed
   }
 
   /** One flush for all writes of a turn; at the end of the read callback where one is running. */
@@ -479,24 +445,15 @@ export class Duplex {
 
   #flush(): void {
     while (this.#inFlight === 0 && this.life !== "ended" && (this.#writeHolds === 0 || this.life !== "open")) {
-      this.#sealSlab()
-      const chunks = this.#output
+      const chunks = this.#output.takeAll()
       if (chunks.length === 0) break
-      this.#output = []
       const bytes = this.#inFlight = this.#outputBytes
-      if (!this.#wire.write(chunks, bytes)) {
-        // The medium still reads from the slab, and whoever ran meanwhile may have written into it.
-        if (this.#inFlight > 0) {
-          this.#sealSlab()
-          this.#slab = undefined
-          this.#slabUsed = this.#slabSegment = 0
-        }
-        return
-      }
-      if (this.#inFlight > 0) {
-        if (this.#output.length === 0 && this.#slabUsed === this.#slabSegment) this.#slabUsed = this.#slabSegment = 0
-        this.#took()
-      }
+      const isTaken = this.#wire.write(chunks, bytes)
+      // The connection may have ended within the write.
+      if (this.#inFlight === 0) return
+      if (!isTaken) return this.#output.leaveSlab()
+      this.#output.reuseSlab()
+      this.#took()
     }
     this.#endWhenDrained()
   }
@@ -532,10 +489,8 @@ export class Duplex {
     this.#wakeAll(this.#flushedWaiters, fault)
     this.lostBytes = this.#outputBytes
     for (const write of this.#begun.splice(0)) this.#ready.push(() => write.resume(fault, "Unknown"))
-    this.#output = []
+    this.#output.clear()
     this.#outputBytes = this.#inFlight = 0
-    this.#slab = undefined
-    this.#slabUsed = this.#slabSegment = 0
   }
 
   #failLine(fault: Fault): void {
