@@ -482,6 +482,9 @@ export const resolveOptions = (
   }
   const closeTimeout = toDuration(options?.closeTimeout ?? "5 seconds")
   if (closeTimeout === undefined) return refuse("closeTimeout", "a duration", options?.closeTimeout)
+  if (options?.linger !== undefined && (typeof options.linger !== "object" || options.linger === null)) {
+    return refuse("linger", "an object", options.linger)
+  }
   const lingerDuration = toDuration(options?.linger?.duration ?? "1 second")
   if (lingerDuration === undefined) return refuse("linger.duration", "a duration", options?.linger?.duration)
   const onPeerEnd = options?.onPeerEnd ?? "keep"
@@ -560,6 +563,11 @@ export const fromWire = <const E extends Endpoint.Endpoint>(
 
 type Fail = Effect.Effect<never, TransportError.TransportError>
 
+interface Answer {
+  readonly input: NonEmptyReadonlyArray<Uint8Array>
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+}
+
 class Mouth {
   readonly core: duplex.Duplex
   readonly info: Info
@@ -567,6 +575,8 @@ class Mouth {
   readonly reasonOf: (cause: unknown) => TransportError.Reason
   /** The lease that is held. A reader is valid while it is this one. */
   lease: object | undefined = undefined
+  /** What a pull found and has not yet received. */
+  #answer: Answer | undefined = undefined
   #paused = false
 
   constructor(
@@ -639,14 +649,20 @@ class Mouth {
     const { core } = this
     // What this lease has pulled and not put back.
     let pulled = 0
-    const pull = Effect.suspend((): Pull.Pull<NonEmptyReadonlyArray<Uint8Array>, TransportError.TransportError> => {
-      if (this.lease !== lease || core.isAwaited) return this.busy()
+    type Pulling = Pull.Pull<NonEmptyReadonlyArray<Uint8Array>, TransportError.TransportError>
+    const pull: Pulling = Effect.withFiber((fiber): Pulling => {
+      if (this.lease !== lease || core.isAwaited || !this.takeBack(fiber)) return this.busy()
       const input = core.poll()
       if (input === undefined) return parked
       if (input === duplex.EndOfInput) return Cause.done()
       if ("_tag" in input) return this.fail("read", input)
-      for (const chunk of input) pulled += chunk.length
-      return Effect.succeed(input)
+      const answer: Answer = this.#answer = { input, fiber }
+      // The last step, in which the bytes change hands: interrupted before it, they are still here.
+      return Effect.sync(() => {
+        if (this.#answer === answer) this.#answer = undefined
+        for (const chunk of input) pulled += chunk.length
+        return input
+      })
     })
     const parked = Effect.callback<NonEmptyReadonlyArray<Uint8Array>, TransportError.TransportError | Cause.Done>(
       (resume) => {
@@ -666,8 +682,29 @@ class Mouth {
           core.unread(chunks)
           return Effect.void
         }),
-      forEach: (f) => Effect.suspend(() => this.lease !== lease || core.isAwaited ? this.busy() : this.forEach(f))
+      forEach: (f) =>
+        Effect.withFiber((fiber) =>
+          this.lease !== lease || core.isAwaited || !this.takeBack(fiber)
+            ? this.busy()
+            : this.forEach((batch) => {
+              for (const chunk of batch) pulled += chunk.length
+              return f(batch)
+            })
+        )
     }
+  }
+
+  /**
+   * Puts back what an interrupted pull was answered with and never received. False when the pull that it belongs to is
+   * still under way, in another fiber.
+   */
+  takeBack(fiber: Fiber.Fiber<unknown, unknown> | undefined): boolean {
+    const answer = this.#answer
+    if (answer === undefined) return true
+    if (fiber !== undefined && answer.fiber !== fiber && answer.fiber.pollUnsafe() === undefined) return false
+    this.#answer = undefined
+    this.core.unread(answer.input)
+    return true
   }
 
   forEach<E, R>(

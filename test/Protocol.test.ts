@@ -7,6 +7,7 @@ import * as Protocol from "../src/Protocol.ts"
 import * as TestTransport from "../src/TestTransport.ts"
 import type * as Transport from "../src/Transport.ts"
 import { Busy, Closed, InvalidOption, Reset, TransportError } from "../src/TransportError.ts"
+import { Stepper } from "./support/stepper.ts"
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
@@ -497,28 +498,6 @@ describe("Protocol.fromCodec reading", () => {
       assert.deepStrictEqual(yield* Stream.runCollect(Connection.stream(lines)), ["one", "two", "three"])
     }))
 })
-
-/** A scheduler that does one step of a fiber at a time. */
-class Stepper implements Scheduler.Scheduler {
-  readonly executionMode = "async"
-  readonly #tasks: Array<() => void> = []
-  shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    // To yield takes two.
-    return fiber.currentOpCount >= 3
-  }
-  makeDispatcher(): Scheduler.SchedulerDispatcher {
-    return { scheduleTask: (task) => this.#tasks.push(task), flush: () => {} }
-  }
-  /** False when there was nothing left to do. */
-  run(steps: number): boolean {
-    for (let i = 0; i < steps; i++) {
-      const task = this.#tasks.shift()
-      if (task === undefined) return false
-      task()
-    }
-    return true
-  }
-}
 
 /** A lower connection whose pull hands out in one step, as `Reader` promises. */
 const stubConnection = () => {

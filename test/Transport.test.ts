@@ -1,7 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Logger, ManagedRuntime, Option, pipe, Scope } from "effect"
+import {
+  Cause,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  ManagedRuntime,
+  Option,
+  pipe,
+  Scheduler,
+  Scope
+} from "effect"
 import { Connection, type Machine, Network, TestTransport, Transport, TransportError } from "effect-transport"
 import { TestClock } from "effect/testing"
+import { Stepper } from "./support/stepper.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -13,6 +27,55 @@ const errorOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<TransportErro
     if (error instanceof TransportError.TransportError) return error
     throw error
   })
+
+describe("a pull", () => {
+  it.effect("loses nothing, at whichever step it is interrupted", () =>
+    Effect.gen(function*() {
+      let interrupted = 0
+      for (let steps = 0; steps < 20; steps++) {
+        const [a, b] = yield* TestTransport.pair()
+        const stepper = new Stepper()
+        const reader = yield* b.reader
+        const pulling = Effect.runFork(Effect.provideService(reader.pull, Scheduler.Scheduler, stepper))
+        yield* a.write(bytes("one"))
+        yield* a.flush
+        stepper.run(steps)
+        pulling.interruptUnsafe()
+        stepper.run(Infinity)
+        const exit = pulling.pollUnsafe()!
+        yield* a.write(bytes("two"))
+        let read = Exit.isSuccess(exit) ? exit.value.map(text).join("") : ""
+        if (read === "") interrupted++
+        while (read.length < 6) read += (yield* reader.pull).map(text).join("")
+        assert.strictEqual(read, "onetwo")
+      }
+      assert.isAbove(interrupted, 0)
+    }))
+
+  it.effect("at the same time as another is refused or comes first, whichever step that one is at", () =>
+    Effect.gen(function*() {
+      let refused = 0
+      for (let steps = 0; steps < 10; steps++) {
+        const [a, b] = yield* TestTransport.pair()
+        const stepper = new Stepper()
+        const reader = yield* b.reader
+        yield* a.write(bytes("one"))
+        yield* a.flush
+        const first = Effect.runFork(Effect.provideService(reader.pull, Scheduler.Scheduler, stepper))
+        stepper.run(steps)
+        const second = yield* Effect.exit(reader.pull.pipe(Effect.timeoutOption(0)))
+        if (Exit.isFailure(second)) refused++
+        yield* a.write(bytes("two"))
+        yield* a.flush
+        stepper.run(Infinity)
+        let read = Exit.isSuccess(second) && Option.isSome(second.value) ? second.value.value.map(text).join("") : ""
+        read += (yield* Fiber.join(first)).map(text).join("")
+        if (read.length < 6) read += (yield* reader.pull).map(text).join("")
+        assert.strictEqual(read, "onetwo")
+      }
+      assert.isAbove(refused, 0)
+    }))
+})
 
 describe("Transport.read", () => {
   it.effect("gives what is there, up to the limit, and leaves the rest", () =>
