@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Endpoint from "./Endpoint.ts"
 import { Backlog, Refusal } from "./internal/backlog.ts"
+import { durationOf, isCount } from "./internal/check.ts"
 import type { Transport } from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
 
@@ -157,11 +158,11 @@ const serve = <Item extends object, T extends Transport, _, E, R>(
   Effect.suspend(() => {
     const { endpoint } = source
     const connectionsMax = options?.connectionsMax ?? 1024
-    if (!Number.isSafeInteger(connectionsMax) || connectionsMax < 1) {
+    if (!isCount(connectionsMax, 1)) {
       return refuse(endpoint, "connectionsMax", "a positive integer", connectionsMax)
     }
-    const drain = Option.getOrUndefined(Duration.fromInput(options?.drain ?? 0))
-    if (drain === undefined || Duration.isNegative(drain)) {
+    const drain = durationOf(options?.drain ?? 0)
+    if (drain === undefined) {
       return refuse(endpoint, "drain", "a duration", options?.drain)
     }
     const places = Semaphore.makeUnsafe(connectionsMax)
@@ -229,10 +230,4 @@ const nameOf = (transport: Transport): string =>
   })
 
 const refuse = (endpoint: Endpoint.Endpoint, field: string, expected: string, actual: unknown) =>
-  Effect.fail(
-    TransportError.make(
-      "accept",
-      Endpoint.format(endpoint),
-      new TransportError.InvalidOption({ field, expected, actual })
-    )
-  )
+  Effect.fail(TransportError.invalidOption("accept", Endpoint.format(endpoint), { field, expected, actual }))

@@ -21,6 +21,7 @@ import * as Listener from "./Listener.ts"
 import { Network } from "./Network.ts"
 import * as Transport from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
+import * as Wire from "./Wire.ts"
 
 /**
  * Two connected transports, each with bounded buffers: `readMark` bytes of input and the marks of writing.
@@ -227,19 +228,19 @@ export const connectScript = (
 type MemoryTransport = Transport.HalfCloseableTransport
 
 const resolve = (options: Transport.TransportOptions | undefined, endpoint: string) =>
-  Transport.resolveOptions(options, { operation: "open", endpoint })
+  Wire.resolveOptions(options, { operation: "open", endpoint })
 
 /** `wire` is handed out by `open`, so that the two ends can be joined when both are there. */
 const end = (
   name: string,
   id: number,
-  options: Transport.ResolvedOptions,
+  options: Wire.ResolvedOptions,
   copyMax: number | undefined
 ): Effect.Effect<readonly [MemoryTransport, MemoryWire], never, Scope.Scope> =>
   Effect.suspend(() => {
     let wire!: MemoryWire
     return Effect.map(
-      Transport.fromWire((port) => wire = new MemoryWire(port), {
+      Wire.toTransport((port) => wire = new MemoryWire(port), {
         info: { id, endpoint: { _tag: "memory", name }, local: Option.none(), peer: Option.none() },
         options,
         scopeExit: "now",
@@ -249,7 +250,7 @@ const end = (
     )
   })
 
-const connectPair = (name: string, options: Transport.ResolvedOptions, copyMax: number | undefined) =>
+const connectPair = (name: string, options: Wire.ResolvedOptions, copyMax: number | undefined) =>
   Effect.gen(function*() {
     const [a, wireOfA] = yield* end(name, 1, options, copyMax)
     const [b, wireOfB] = yield* end(name, 2, options, copyMax)
@@ -279,7 +280,7 @@ const makeNetwork = (): Network["Service"] => {
     if (endpoint._tag !== "memory") {
       return yield* fail(new TransportError.Unsupported({ feature: `${endpoint._tag} in a network of memory` }))
     }
-    const resolved = yield* Transport.resolveOptions(options, { operation, endpoint: name })
+    const resolved = yield* Wire.resolveOptions(options, { operation, endpoint: name })
     return { endpoint, resolved, fail }
   })
 

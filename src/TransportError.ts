@@ -354,6 +354,19 @@ export const make = (
   })
 
 /**
+ * The refusal of an option or argument.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const invalidOption = (
+  operation: Operation,
+  endpoint: string,
+  wrong: { readonly field: string; readonly expected: string; readonly actual: unknown },
+  beside?: { readonly delivery?: Delivery | undefined }
+): TransportError => make(operation, endpoint, new InvalidOption(wrong), beside)
+
+/**
  * The annotation under which an interrupted write leaves its verdict: an interrupted fiber has no typed error to carry
  * it.
  *

@@ -346,7 +346,7 @@ describe("Listener.serve", () => {
   it.effect("ends its drain as soon as the last handler has finished, and logs nothing then", () =>
     withLog(Effect.fnUntraced(function*(logged) {
       const listener = yield* listen
-      const serving = yield* Effect.forkChild(listener.serve(() => Effect.sleep(1000), { drain: Infinity }))
+      const serving = yield* Effect.forkChild(listener.serve(() => Effect.sleep(1000), { drain: "1 hour" }))
       yield* connect
       yield* settle
       const stopping = yield* Effect.forkChild(Fiber.interrupt(serving), { startImmediately: true })

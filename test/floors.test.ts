@@ -40,7 +40,8 @@ const packages: Record<Room, RegExp | undefined> = {
 }
 
 /** What the ground may use of Effect at run time: data, no runtime and no clock. */
-const dataModules = /^effect\/(Array|Equal|Function|Hash|Number|Option|Order|Predicate|Record|Result|String|Tuple)$/
+const dataModules =
+  /^effect\/(Array|Duration|Equal|Function|Hash|Number|Option|Order|Predicate|Record|Result|String|Tuple)$/
 
 /** The room of a file, given by its path below `src`. */
 const roomOf = (file: string): Room | undefined => {

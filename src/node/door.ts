@@ -11,6 +11,7 @@ import * as Endpoint from "../Endpoint.ts"
 import * as Listener from "../Listener.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
+import * as Wire from "../Wire.ts"
 import { reasonOf } from "./nativeError.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
 import type { BoundServer } from "./sockets.ts"
@@ -55,7 +56,7 @@ export const transportOf = (
   },
   options: ResolvedNodeOptions
 ): Effect.Effect<SocketTransport, never, Scope.Scope> =>
-  Transport.fromWire((port) => new SocketWire(socket, port), {
+  Wire.toTransport((port) => new SocketWire(socket, port), {
     info: { id: machine.nextId(), endpoint, ...addresses },
     options: options.transport,
     scopeExit: "wait",

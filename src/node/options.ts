@@ -3,10 +3,11 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Net from "node:net"
+import { durationOf, isCount } from "../internal/check.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
+import * as Wire from "../Wire.ts"
 
 /**
  * What can be chosen for a connection or listener of this machine, beside `TransportOptions`.
@@ -35,7 +36,7 @@ export interface NodeOptions extends Transport.TransportOptions {
 
 /** `NodeOptions`, checked and complete; those of the transport in a part of their own. */
 export interface ResolvedNodeOptions {
-  readonly transport: Transport.ResolvedOptions
+  readonly transport: Wire.ResolvedOptions
   readonly noDelay: boolean
   readonly keepAlive: Duration.Duration | undefined
   readonly connectTimeout: Duration.Duration
@@ -50,22 +51,16 @@ export const resolveNodeOptions = Effect.fnUntraced(function*(
   given: NodeOptions,
   failure: { readonly operation: TransportError.Operation; readonly endpoint: string }
 ) {
-  const transport = yield* Transport.resolveOptions(given, failure)
+  const transport = yield* Wire.resolveOptions(given, failure)
   const refuse = (field: string, expected: string, actual: unknown) =>
-    Effect.fail(
-      TransportError.make(
-        failure.operation,
-        failure.endpoint,
-        new TransportError.InvalidOption({ field, expected, actual })
-      )
-    )
+    Effect.fail(TransportError.invalidOption(failure.operation, failure.endpoint, { field, expected, actual }))
   for (const field of ["noDelay", "reusePort", "ipv6Only"] as const) {
     const value = given[field]
     if (value !== undefined && typeof value !== "boolean") return yield* refuse(field, "a boolean", value)
   }
   const backlog = given.backlog ?? 128
-  if (!Number.isSafeInteger(backlog) || backlog < 1) return yield* refuse("backlog", "a positive integer", backlog)
-  if (given.mode !== undefined && !(Number.isSafeInteger(given.mode) && given.mode >= 0 && given.mode <= 0o777)) {
+  if (!isCount(backlog, 1)) return yield* refuse("backlog", "a positive integer", backlog)
+  if (given.mode !== undefined && !(isCount(given.mode, 0) && given.mode <= 0o777)) {
     return yield* refuse("mode", "permissions from 0 to 0o777", given.mode)
   }
   if (given.localAddress !== undefined && Net.isIP(given.localAddress) === 0) {
@@ -90,8 +85,3 @@ export const resolveNodeOptions = Effect.fnUntraced(function*(
   }
   return resolved
 })
-
-const durationOf = (input: Duration.Input): Duration.Duration | undefined => {
-  const duration = Option.getOrUndefined(Duration.fromInput(input))
-  return duration !== undefined && !Duration.isNegative(duration) ? duration : undefined
-}

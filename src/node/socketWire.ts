@@ -6,7 +6,7 @@
  * its `drain` comes only where that mark was reached, and a waiter would otherwise wait for ever.
  */
 import type * as Net from "node:net"
-import type { Port, Wire } from "../Transport.ts"
+import type { Port, Wire } from "../Wire.ts"
 
 export class SocketWire implements Wire {
   /** The kernel resets a connection that is let go with input unread, and the peer may lose what we sent. */

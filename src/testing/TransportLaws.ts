@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import { makeBench } from "./bench.ts"
-import { LawBroken } from "./law.ts"
+import { has, LawBroken } from "./law.ts"
 import type { Law, Need, Subject } from "./law.ts"
 import { laws } from "./laws/index.ts"
 
@@ -20,7 +20,7 @@ export {
    */
   LawBroken
 } from "./law.ts"
-export type { Capabilities, Clogged, FailingOpen, ListenerSubject, Need, Pair, Subject } from "./law.ts"
+export type { Capabilities, Clogged, Exhaustion, FailingOpen, ListenerSubject, Need, Pair, Subject } from "./law.ts"
 
 /**
  * One law held against one subject.
@@ -63,20 +63,4 @@ const run = (law: Law, subject: Subject): Effect.Effect<void, LawBroken> => {
     Effect.catchTag("TransportError", (error) => Effect.fail(new LawBroken({ detail: `unexpected: ${error.message}` })))
   )
   return subject.capabilities.virtualTime === true ? Effect.provide(test, TestClock.layer()) : test
-}
-
-const has = (subject: Subject, need: Need): boolean => {
-  switch (need) {
-    case "halfClose":
-    case "reset":
-      return subject.capabilities[need]
-    case "noHalfClose":
-      return !subject.capabilities.halfClose
-    case "addresses":
-      return subject.capabilities.addresses === true
-    case "buffers":
-      return subject.capabilities.buffers !== false
-    default:
-      return subject[need] !== undefined
-  }
 }

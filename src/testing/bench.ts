@@ -10,13 +10,15 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as Connection from "../Connection.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
-import { type Clogged, LawBroken, type Pair, type Subject } from "./law.ts"
+import { type Clogged, LawBroken, type ListenerSubject, type Pair, type Subject } from "./law.ts"
 
 type Failure = LawBroken | TransportError.TransportError
 
@@ -38,6 +40,12 @@ export interface Bench {
     effect: Effect.Effect<A, E>,
     options?: { readonly millis?: number | undefined }
   ) => Effect.Effect<A, E | LawBroken>
+  /** As `within`, for what lives on in the scope. */
+  readonly opens: <A, E>(
+    what: string,
+    effect: Effect.Effect<A, E, Scope.Scope>,
+    options?: { readonly millis?: number | undefined }
+  ) => Effect.Effect<A, E | LawBroken, Scope.Scope>
   /** Runs it in the background. It is interrupted, without being waited for, when the law is over. */
   readonly start: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<Fiber.Fiber<A, E>, never, Scope.Scope>
   /** As `start`, once it has begun to wait. */
@@ -60,12 +68,13 @@ export interface Bench {
    */
   readonly fill: (transport: Transport.Transport) => Effect.Effect<number, Failure, Scope.Scope>
   /**
-   * A write that is under way and stuck: begun, larger than what is taken while nobody reads. `before` bytes went ahead of
-   * it, all of the same value as its own `bytes`. Nobody may read meanwhile.
+   * A write that is under way and stuck: begun, larger than what is taken while nobody reads. Larger and larger ones are
+   * tried, and `before` bytes went out whole ahead of it. `chunkOf` makes what is written, of that size; junk if not
+   * given. Nobody may read meanwhile.
    */
   readonly stuckWrite: (
     transport: Transport.Transport,
-    value?: number
+    chunkOf?: (bytes: number) => Uint8Array
   ) => Effect.Effect<StuckWrite, Failure, Scope.Scope>
   /** How many resources the subject holds now; 0 where it does not say. */
   readonly held: Effect.Effect<number>
@@ -138,6 +147,9 @@ export const makeBench = (subject: Subject): Bench => {
   const within: Bench["within"] = (what, effect, options) =>
     Effect.scoped(Effect.flatMap(start(effect), (fiber) => ended(what, fiber, options)))
 
+  const opens: Bench["opens"] = (what, effect, options) =>
+    Effect.flatMap(Effect.scope, (scope) => within(what, Scope.provide(effect, scope), options))
+
   const startBlocked: Bench["startBlocked"] = (effect) => Effect.tap(start(effect), () => settle)
 
   const stillWaits = (what: string, fiber: Fiber.Fiber<unknown, unknown>) =>
@@ -206,6 +218,8 @@ export const makeBench = (subject: Subject): Bench => {
   /** Whether a write waits for good; a real one is taken to be stuck when nothing has left it for a while. */
   const isStuck = (transport: Transport.Transport, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<boolean> =>
     Effect.gen(function*() {
+      // Most writes need no more than to be run.
+      yield* turns(10, () => fiber.pollUnsafe() !== undefined)
       for (let quiet = 0, before = -1; fiber.pollUnsafe() === undefined && quiet < quietMoments; quiet++) {
         yield* moment
         const { writing } = yield* transport.buffered
@@ -225,7 +239,7 @@ export const makeBench = (subject: Subject): Bench => {
         const chunk = chunkAt(junk)
         const fiber = yield* start(transport.write(chunk))
         if (yield* isStuck(transport, fiber)) {
-          yield* Fiber.interrupt(fiber)
+          yield* within("the interruption of a write", Fiber.interrupt(fiber))
           const exit = fiber.pollUnsafe()!
           const verdict = Exit.isFailure(exit) ? Transport.delivery(exit.cause) : undefined
           return verdict?._tag === "Some" && verdict.value === "NotSent" ? junk : junk + chunk.length
@@ -236,10 +250,10 @@ export const makeBench = (subject: Subject): Bench => {
       }
     })
 
-  const stuckWrite: Bench["stuckWrite"] = (transport, value = junkByte) =>
+  const stuckWrite: Bench["stuckWrite"] = (transport, chunkOf = junkOf) =>
     Effect.gen(function*() {
       for (let before = 0, bytes = 262_144; bytes <= 128 * 1024 * 1024; before += bytes, bytes *= 2) {
-        const fiber = yield* startBlocked(transport.write(new Uint8Array(bytes).fill(value)))
+        const fiber = yield* start(transport.write(chunkOf(bytes)))
         if (yield* isStuck(transport, fiber)) return { fiber, before, bytes }
         yield* Fiber.join(fiber)
       }
@@ -249,7 +263,7 @@ export const makeBench = (subject: Subject): Bench => {
   const clogged: Bench["clogged"] = (options) =>
     subject.clogged?.(options) ?? Effect.gen(function*() {
       const [a, b] = yield* subject.pair(options)
-      const junk = new Uint8Array(16_384).fill(junkByte)
+      const junk = junkOf(16_384)
       return { a, b, junkOfA: yield* clogOne(a, () => junk), junkOfB: yield* clogOne(b, () => junk) }
     })
 
@@ -261,6 +275,7 @@ export const makeBench = (subject: Subject): Bench => {
     moment,
     elapse,
     within,
+    opens,
     start,
     startBlocked,
     ended,
@@ -284,11 +299,36 @@ export interface StuckWrite {
   readonly bytes: number
 }
 
+/** What the subject has for laws about listeners; only for laws that need it. */
+export const listenerSubject = ({ subject }: Bench): Effect.Effect<ListenerSubject, LawBroken> =>
+  subject.listener === undefined ? broken("the subject has no listener") : Effect.succeed(subject.listener)
+
+/** Without what it logs: a server logs the failures that a law provokes. */
+export const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provide(effect, Logger.layer([]))
+
+/** Breaks the law unless each end has two addresses, and they are the other's. */
+export const checkMirror = (
+  what: string,
+  a: Transport.Transport,
+  b: Transport.Transport
+): Effect.Effect<void, LawBroken> =>
+  Effect.forEach([[a, b], [b, a]] as const, ([one, other]) => {
+    const local = Option.map(one.info.local, String)
+    const peer = Option.map(other.info.peer, String)
+    return check(
+      Option.isSome(local) && Option.isSome(peer) && local.value === peer.value,
+      () => `${what}: one end is at ${Option.getOrUndefined(local)}, and its peer says ${Option.getOrUndefined(peer)}`
+    )
+  }, { discard: true })
+
 /** Options of a pair whose end is no part of the law: what is left in it when the law is over is dropped. */
 export const abandoned: Transport.TransportOptions = { onScopeExit: () => "abort" }
 
 /** What a clogged pair is filled with. */
 export const junkByte = 0xee
+
+const junkOf = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(junkByte)
 
 /** Ends the law as broken. */
 export const broken = (detail: string): Effect.Effect<never, LawBroken> => Effect.fail(new LawBroken({ detail }))

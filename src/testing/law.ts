@@ -82,6 +82,7 @@ export interface FailingOpen {
  * @since 0.1.0
  */
 export interface ListenerSubject {
+  /** Listens at an address of its own; on port 0, where there are ports. */
   readonly listen: (options?: TransportOptions) => Effect.Effect<Listener, TransportError, Scope.Scope>
   /** Listens again where this listener listened. */
   readonly listenAgain: (listener: Listener) => Effect.Effect<Listener, TransportError, Scope.Scope>
@@ -90,28 +91,40 @@ export interface ListenerSubject {
     listener: Listener,
     options?: TransportOptions
   ) => Effect.Effect<Transport, TransportError, Scope.Scope>
-  /** Opens to nowhere: never completes, never fails, until it is interrupted or its `connectTimeout` passes. */
-  readonly blackHole?:
-    | ((
-      options?: { readonly connectTimeout?: number | undefined }
-    ) => Effect.Effect<unknown, TransportError, Scope.Scope>)
-    | undefined
   /**
-   * Runs in a process of its own, or a world of its own, in which descriptors run out while connections come: answers
-   * what the listener there did. Law 97.
+   * Makes a place where nobody answers and nobody refuses, and answers with what opens a connection to it: that never
+   * completes until it is interrupted, or fails when its `connectTimeout` (milliseconds) passes. Leave it out where an
+   * open cannot hang.
    */
-  readonly exhaustion?:
+  readonly blackHole?:
     | Effect.Effect<
-      {
-        /** How many times the listener tried to accept while there were none. */
-        readonly attempts: number
-        /** A connection made after descriptors were free again was served. */
-        readonly servedAfterwards: boolean
-      },
+      (
+        options?: { readonly connectTimeout?: number | undefined }
+      ) => Effect.Effect<unknown, TransportError, Scope.Scope>,
       TransportError,
       Scope.Scope
     >
     | undefined
+  /**
+   * Takes all descriptors from a listener that serves, in a process or a world of its own, while more connections come;
+   * leaves it so for one second, and gives them back.
+   */
+  readonly exhaustion?: Effect.Effect<Exhaustion, TransportError, Scope.Scope> | undefined
+}
+
+/**
+ * How a listener took the lack of descriptors.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Exhaustion {
+  /** How many times it told of it in that second. 0 where the platform keeps it to itself. */
+  readonly warnings: number
+  /** The share of a processor that it used in that second, from 0 to 1. */
+  readonly busy: number
+  /** Whether a connection that came afterwards was served. */
+  readonly servedAfterwards: boolean
 }
 
 /**
@@ -147,6 +160,23 @@ export type Need =
   | "failingOpens"
   | "listener"
   | "resources"
+
+/** Whether the subject has what a law needs. */
+export const has = (subject: Subject, need: Need): boolean => {
+  switch (need) {
+    case "halfClose":
+    case "reset":
+      return subject.capabilities[need]
+    case "noHalfClose":
+      return !subject.capabilities.halfClose
+    case "addresses":
+      return subject.capabilities.addresses === true
+    case "buffers":
+      return subject.capabilities.buffers !== false
+    default:
+      return subject[need] !== undefined
+  }
+}
 
 /**
  * A law with its test.

@@ -179,6 +179,18 @@ describe("Lines.codec decoding", () => {
     assert.deepStrictEqual(lines, ["1", "2", "3", "7"])
   })
 
+  it("keeps the rest of many chunks, and no newline of it is overlooked", () => {
+    const decoder = Lines.codec().decoder()
+    const lines: Array<string> = []
+    const long = "x".repeat(100)
+    decoder.decode(utf8("1\n\n\n"), lines, 1)
+    decoder.decode(utf8(`4\n${long}\n`), lines, 1)
+    decoder.decode(utf8(""), lines, 1)
+    assert.deepStrictEqual(lines, ["1", "", ""])
+    decoder.decode(undefined, lines, 9)
+    assert.deepStrictEqual(lines, ["1", "", "", "4", long])
+  })
+
   it("gives what it was not asked for at the end", () => {
     const decoder = Lines.codec().decoder()
     const lines: Array<string> = []

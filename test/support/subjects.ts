@@ -1,60 +1,233 @@
 /**
  * Every transport of this project as a subject for the laws.
  */
-import { Effect, Layer, Scope } from "effect"
-import { Network, TestTransport } from "effect-transport"
+import { Context, Effect, Layer, Option, Scope } from "effect"
+import { Endpoint, type Listener, Network, TestTransport, type Transport } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import type { TransportLaws } from "effect-transport/testing"
+import { AddressResolver, Dns } from "effect/net"
 import { randomUUID } from "node:crypto"
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { blackHole } from "./blackHole.ts"
+import { exhaustion } from "./exhaustion.ts"
 
-const virtual = { halfClose: true, reset: true, virtualTime: true }
+type NetworkService = Network.Network["Service"]
+
+/** The network of this machine, with names that need no resolver. */
+const machine: Layer.Layer<Network.Network> = NodeTransport.layerNetworkWith().pipe(
+  Layer.provide(AddressResolver.layer()),
+  Layer.provide(Dns.layerStatic({ hosts: { "two.example": ["127.0.0.1", "::1"] } })),
+  Layer.orDie
+)
+
+const networkOf = (layer: Layer.Layer<Network.Network>): Effect.Effect<NetworkService, never, Scope.Scope> =>
+  Effect.map(Layer.build(Layer.fresh(layer)), (context) => Context.get(context, Network.Network))
 
 /** Both ends of a real connection: one that connects, one that is accepted. */
-const pairOver =
-  (endpoint: () => string, network: Layer.Layer<Network.Network>): TransportLaws.Subject["pair"] => (options) =>
-    Effect.gen(function*() {
-      const scope = yield* Effect.scope
-      const { connect, listen } = yield* Effect.provide(Network.Network, yield* Layer.buildWithScope(network, scope))
-      const listening = yield* Scope.fork(scope)
-      const listener = yield* Scope.provide(listen(endpoint(), options), listening)
-      const [a, b] = yield* Effect.all([connect(listener.endpoint, options), listener.accept], { concurrency: 2 })
-      yield* Scope.close(listening, yield* Effect.exit(Effect.void))
-      return [a, b] as const
-    })
+const pairOver = (endpoint: () => string): TransportLaws.Subject["pair"] => (options) =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const { connect, listen } = yield* networkOf(machine)
+    const listening = yield* Scope.fork(scope)
+    const listener = yield* Scope.provide(listen(endpoint(), options), listening)
+    const [a, b] = yield* Effect.all([connect(listener.endpoint, options), listener.accept], { concurrency: 2 })
+    yield* Scope.close(listening, yield* Effect.exit(Effect.void))
+    return [a, b] as const
+  })
 
-/** Handles and timers of this process that keep it alive, without those of the test runner. */
+/** Each listener has a network of its own. */
+const listenerOver = (
+  layer: Layer.Layer<Network.Network>,
+  endpoint: () => string
+): TransportLaws.ListenerSubject => {
+  const networks = new WeakMap<Listener.Listener, NetworkService>()
+  const listenOn = (network: NetworkService, at: string, options?: Transport.TransportOptions) =>
+    Effect.tap(network.listen(at, options), (listener) => Effect.sync(() => networks.set(listener, network)))
+  return {
+    listen: (options) => Effect.flatMap(networkOf(layer), (network) => listenOn(network, endpoint(), options)),
+    listenAgain: (listener) => listenOn(networks.get(listener)!, Endpoint.format(listener.endpoint)),
+    connect: (listener, options) => networks.get(listener)!.connect(listener.endpoint, options)
+  }
+}
+
+const hangingOn = (host: string): TransportLaws.ListenerSubject["blackHole"] =>
+  Effect.gen(function*() {
+    const { connect } = yield* networkOf(machine)
+    const port = yield* blackHole(host)
+    return (options?: NodeTransport.NodeOptions) => connect({ _tag: "tcp", host, port }, options)
+  })
+
+/** Handles of this process that keep it alive, without those of the test runner. */
 const handles: Effect.Effect<ReadonlyArray<string>> = Effect.sync(() =>
   process.getActiveResourcesInfo().filter((name) => /TCP|Pipe|Connect|Shutdown|Write/.test(name))
 )
 
-const real = { halfClose: true, addresses: false }
+const unixPath = () => join(tmpdir(), `effect-transport-${randomUUID()}.sock`)
+const abstractName = () => `unix:@effect-transport-${randomUUID()}`
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Opens that fail
+// ---------------------------------------------------------------------------------------------------------------------
+
+const failing = (
+  layer: Layer.Layer<Network.Network>,
+  name: string,
+  open: (network: NetworkService) => TransportLaws.FailingOpen["open"],
+  ...reasons: TransportLaws.FailingOpen["reasons"]
+): TransportLaws.FailingOpen => ({ name, open: Effect.flatMap(networkOf(layer), open), reasons })
+
+const busy = (layer: Layer.Layer<Network.Network>, endpoint: () => string): TransportLaws.FailingOpen =>
+  failing(
+    layer,
+    "listening where somebody does",
+    ({ listen }) => Effect.flatMap(listen(endpoint()), (listener) => listen(Endpoint.format(listener.endpoint))),
+    "Busy"
+  )
+
+const noTime: NodeTransport.NodeOptions = { connectTimeout: 0 }
+
+const failingTcp = (host: string, foreign: string): ReadonlyArray<TransportLaws.FailingOpen> => [
+  failing(machine, "a port that nobody listens on", ({ connect, listen }) =>
+    Effect.gen(function*() {
+      const listener = yield* listen(`tcp://${host}:0`)
+      // A port that is taken, so that nobody else can come to listen on it.
+      const client = yield* connect(listener.endpoint)
+      const local = Option.getOrThrow(client.info.local)
+      return yield* connect(`tcp://${host}:${"port" in local ? local.port : 0}`)
+    }), "Refused"),
+  failing(
+    machine,
+    "a host name without an address",
+    ({ connect }) => connect("tcp://nowhere.example:1"),
+    "NameNotFound"
+  ),
+  failing(
+    machine,
+    "a host name with two useless addresses",
+    ({ connect }) => connect("tcp://two.example:1"),
+    "AllAttemptsFailed"
+  ),
+  failing(machine, "no time to connect", ({ connect }) => connect(`tcp://${host}:1`, noTime), "TimedOut"),
+  failing(
+    machine,
+    "listening at an address of another machine",
+    ({ listen }) => listen(`tcp://${foreign}:0`),
+    "InvalidOption"
+  ),
+  failing(
+    machine,
+    "an endpoint of a kind that is not there",
+    ({ connect }) => connect("serial:///dev/ttyS99"),
+    "Unsupported"
+  ),
+  failing(machine, "an endpoint that is none", ({ connect }) => connect("tcp://" as string), "InvalidOption"),
+  busy(machine, () => `tcp://${host}:0`)
+]
+
+const failingUnix: ReadonlyArray<TransportLaws.FailingOpen> = [
+  failing(machine, "a path that is not there", ({ connect }) => connect(`unix://${unixPath()}`), "NotFound"),
+  failing(machine, "a file that is no socket", ({ connect }) =>
+    withFolder((folder) => {
+      writeFileSync(join(folder, "file"), "")
+      return connect(`unix://${folder}/file`)
+    }), "Refused"),
+  failing(machine, "a socket whose listener has died", ({ connect, listen }) =>
+    withFolder((folder) =>
+      Effect.andThen(
+        // Moved out of the way, so that it is not removed with its listener.
+        Effect.scoped(
+          Effect.tap(listen(`unix://${folder}/a`), () => Effect.sync(() => renameSync(`${folder}/a`, `${folder}/b`)))
+        ),
+        connect(`unix://${folder}/b`)
+      )
+    ), "Refused"),
+  failing(machine, "listening where a file is", ({ listen }) =>
+    withFolder((folder) => {
+      writeFileSync(join(folder, "file"), "")
+      return listen(`unix://${folder}/file`)
+    }), "Busy"),
+  failing(
+    machine,
+    "listening in a folder that is not there",
+    ({ listen }) => listen(`unix://${unixPath()}/socket`),
+    "NotFound"
+  ),
+  failing(machine, "a path that is too long", ({ connect }) => connect(`unix:///${"a".repeat(200)}`), "InvalidOption"),
+  busy(machine, () => `unix://${unixPath()}`)
+]
+
+const failingMemory: ReadonlyArray<TransportLaws.FailingOpen> = [
+  failing(
+    TestTransport.layerNetwork,
+    "a name that nobody listens on",
+    ({ connect }) => connect("memory:nobody"),
+    "Refused"
+  ),
+  failing(
+    TestTransport.layerNetwork,
+    "an endpoint of a kind that is not there",
+    ({ connect }) => connect("tcp://127.0.0.1:1"),
+    "Unsupported"
+  ),
+  busy(TestTransport.layerNetwork, () => "memory:here")
+]
+
+const withFolder = <A, E, R>(use: (folder: string) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+  Effect.flatMap(
+    Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+    ),
+    use
+  )
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+const tcp = (
+  host: string,
+  foreign: string,
+  exhaustion?: TransportLaws.ListenerSubject["exhaustion"]
+): TransportLaws.Subject => {
+  const endpoint = () => `tcp://${host}:0`
+  return {
+    pair: pairOver(endpoint),
+    listener: {
+      ...listenerOver(machine, endpoint),
+      blackHole: hangingOn(host.replace(/[[\]]/g, "")),
+      // In another process, so once is enough.
+      exhaustion
+    },
+    failingOpens: failingTcp(host, foreign),
+    resources: handles,
+    capabilities: { halfClose: true, reset: true, addresses: true }
+  }
+}
+
+const unix = (endpoint: () => string, failingOpens: TransportLaws.Subject["failingOpens"]): TransportLaws.Subject => ({
+  pair: pairOver(endpoint),
+  listener: listenerOver(machine, endpoint),
+  failingOpens,
+  resources: handles,
+  capabilities: { halfClose: true, reset: false }
+})
+
+const virtual = { halfClose: true, reset: true, virtualTime: true }
 
 export const subjects: Readonly<Record<string, TransportLaws.Subject>> = {
-  memory: { pair: TestTransport.pair, capabilities: virtual },
+  memory: {
+    pair: TestTransport.pair,
+    listener: listenerOver(TestTransport.layerNetwork, () => "memory:here"),
+    failingOpens: failingMemory,
+    capabilities: virtual
+  },
   lockstep: { pair: TestTransport.lockstepPair, capabilities: { ...virtual, buffers: false } },
-  tcp4: {
-    pair: pairOver(() => "tcp://127.0.0.1:0", NodeTransport.layerNetwork),
-    resources: handles,
-    capabilities: { ...real, reset: true, addresses: true }
-  },
-  tcp6: {
-    pair: pairOver(() => "tcp://[::1]:0", NodeTransport.layerNetwork),
-    resources: handles,
-    capabilities: { ...real, reset: true, addresses: true }
-  },
-  unix: {
-    pair: pairOver(
-      () => `unix://${join(tmpdir(), `effect-transport-${randomUUID()}.sock`)}`,
-      NodeTransport.layerNetwork
-    ),
-    resources: handles,
-    capabilities: { ...real, reset: false }
-  },
-  abstract: {
-    pair: pairOver(() => `unix:@effect-transport-${randomUUID()}`, NodeTransport.layerNetwork),
-    resources: handles,
-    capabilities: { ...real, reset: false }
-  }
+  tcp4: tcp("127.0.0.1", "192.0.2.1", exhaustion),
+  tcp6: tcp("[::1]", "[2001:db8::1]"),
+  unix: unix(() => `unix://${unixPath()}`, failingUnix),
+  abstract: unix(abstractName, [
+    failing(machine, "a name that nobody listens on", ({ connect }) => connect(abstractName()), "Refused"),
+    busy(machine, abstractName)
+  ])
 }

@@ -65,7 +65,7 @@ export const abortLaws: ReadonlyArray<Law> = [
       yield* bench.within("a write after an abort", Effect.exit(a.write(late(100))))
       const { bytes: seen } = yield* bench.within("the peer's reading", readOut(b))
       yield* checkPrefix("what the peer saw of the queue", seen, concat(queue))
-      yield* b.abort
+      yield* bench.within("an abort", b.abort)
     })
   },
   {
@@ -77,10 +77,10 @@ export const abortLaws: ReadonlyArray<Law> = [
         const state = yield* make(bench)
         if (state === undefined) continue
         const { a, b, pending = [] } = state
-        yield* bench.within(`an abort ${when}`, a.abort)
+        const waiting = yield* abortUnder(bench, `an abort ${when}`, a, pending)
         const closed = yield* bench.within(`closed, after an abort ${when},`, Effect.exit(a.closed))
         if (state.isOver !== true) yield* checkFailed(`closed, after an abort ${when},`, closed)
-        for (const [what, fiber] of pending) {
+        for (const [what, fiber] of waiting) {
           const waited = `${what} that waited at an abort ${when}`
           yield* checkFailed(waited, yield* bench.ended(waited, fiber))
         }
@@ -132,10 +132,7 @@ export const abortLaws: ReadonlyArray<Law> = [
         ]]
         for (const [what, call] of yield* scene(a)) fibers.push([what, yield* bench.start(call)])
         yield* bench.settle
-        // A medium may have taken a little more by now.
-        const waiting = fibers.filter(([, fiber]) => fiber.pollUnsafe() === undefined)
-        yield* bench.within("an abort", a.abort)
-        for (const [what, fiber] of waiting) {
+        for (const [what, fiber] of yield* abortUnder(bench, "an abort", a, fibers)) {
           const waited = `${what} that waited at an abort`
           const { message, reason } = yield* failsWith(waited, bench.ended(waited, fiber), "Closed")
           yield* check(
@@ -143,7 +140,7 @@ export const abortLaws: ReadonlyArray<Law> = [
             () => `${waited} was told of another end: ${message}`
           )
         }
-        yield* b.abort
+        yield* bench.within("an abort", b.abort)
       }
     })
   },
@@ -157,7 +154,7 @@ export const abortLaws: ReadonlyArray<Law> = [
         if (state === undefined) continue
         const { a, b } = state
         if (state.isOver === true || state.isEnded === true) {
-          yield* Effect.andThen(a.abort, b.abort)
+          yield* bench.within("the abort of both ends", Effect.andThen(a.abort, b.abort))
           continue
         }
         // Where there is nothing that it could read before the abort, it waits for it; else it comes later.
@@ -177,7 +174,7 @@ export const abortLaws: ReadonlyArray<Law> = [
             () => `read ${again} after ${showPulled(how)}, which followed an abort ${when}: ${showPulled(pulled)}`
           )
         }
-        yield* b.abort
+        yield* bench.within("an abort", b.abort)
       }
     })
   },
@@ -242,7 +239,7 @@ export const abortLaws: ReadonlyArray<Law> = [
       told.push(["a later write", yield* bench.start(a.write(text("late")))])
       told.push(["a later closed", yield* bench.start(a.closed)])
       for (const [what, fiber] of told) yield* checkCause(bench, what, fiber, why)
-      yield* b.abort
+      yield* bench.within("an abort", b.abort)
 
       // A scope that fails aborts with its cause. Both ends are in it, so that the other may find a reset first.
       const scope = yield* Scope.fork(yield* Effect.scope)
@@ -279,7 +276,7 @@ export const abortLaws: ReadonlyArray<Law> = [
             error === handlerFailed,
             () => `a handler called ${name} and failed, and its loop came to ${exit} in place of that failure`
           )
-          yield* d.abort
+          yield* bench.within("an abort", d.abort)
         }
       }
 
@@ -302,7 +299,7 @@ export const abortLaws: ReadonlyArray<Law> = [
         yield* bench.ended(name, calling)
         yield* bench.ended("closed, which waited", signalled)
         yield* check(wasInside === undefined, () => `${wasInside} was signalled from inside of the call of ${name}`)
-        yield* f.abort
+        yield* bench.within("an abort", f.abort)
       }
     })
   }
@@ -452,6 +449,21 @@ const aborts = (
   ["abort", (transport) => transport.abort],
   ["abortWith", (transport) => transport.abortWith(cause)]
 ]
+
+/** Aborts, and answers which of these still waited at that moment: a medium may have taken a little more by then. */
+const abortUnder = <F extends Fiber.Fiber<unknown, unknown>>(
+  bench: Bench,
+  what: string,
+  transport: Transport.Transport,
+  fibers: ReadonlyArray<readonly [what: string, fiber: F]>
+): Effect.Effect<ReadonlyArray<readonly [what: string, fiber: F]>, LawBroken> =>
+  bench.within(
+    what,
+    Effect.suspend(() => {
+      const waiting = fibers.filter(([, fiber]) => fiber.pollUnsafe() === undefined)
+      return Effect.as(transport.abort, waiting)
+    })
+  )
 
 const handlerFailed = { _tag: "HandlerFailed" } as const
 

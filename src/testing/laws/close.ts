@@ -135,8 +135,8 @@ export const closeLaws: ReadonlyArray<Law> = [
       if (bench.subject.capabilities.reset) {
         yield* checkReadFails("what the peer saw of a close that could not flush", seen, "Reset")
       }
-      for (const end of [other, otherPeer, stuck.b]) yield* bench.within("an abort", end.abort)
-      yield* bench.ended("the close that an abort overtook", longer)
+      for (const peer of [otherPeer, stuck.b]) yield* bench.within("the peer's abort", peer.abort)
+      yield* bench.ended("the close whose peer aborted", longer)
       yield* bench.heldAtMost("the release of what the ends held", before)
 
       // All is flushed, and the peer does not end: the release is quiet, after a time …
@@ -203,8 +203,8 @@ export const closeLaws: ReadonlyArray<Law> = [
       yield* bench.start(Effect.exit(b.write(text("late"))))
       yield* bench.settle
       yield* checkReadFails("a read during the close", yield* bench.within("a read", pullOnce(a)), "Closed")
-      yield* bench.within("an abort", a.abort)
-      yield* bench.ended("the close that an abort overtook", closing)
+      yield* bench.within("the peer's abort", b.abort)
+      yield* bench.ended("the close whose peer aborted", closing)
 
       // What had arrived and was not read.
       const [c, d] = yield* bench.pair({ linger: { duration: 10 } })

@@ -168,7 +168,7 @@ const endings: ReadonlyArray<Ending> = [
 /** Records what happens at one end of a connection that ends in this way, and checks the record. */
 const record = Effect.fnUntraced(function*(bench: Bench, ending: Ending) {
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const [a, b] = yield* Scope.provide(bench.pair({ linger: { duration: 10 } }), scope)
+  const [a, b] = yield* Scope.provide(bench.pair({ closeTimeout: "1 minute", linger: { duration: 10 } }), scope)
   const events = ["open"]
   const all = yield* Deferred.make<void>()
   let bytes = 0

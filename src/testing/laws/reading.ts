@@ -5,14 +5,17 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import * as Connection from "../../Connection.ts"
 import * as Transport from "../../Transport.ts"
+import type { TransportError } from "../../TransportError.ts"
 import {
   broken,
   check,
   checkBytes,
   checkEnd,
   checkPattern,
+  isSame,
   pattern,
   pulledBy,
   pullOnce,
@@ -116,23 +119,25 @@ export const readingLaws: ReadonlyArray<Law> = [
       yield* bench.ended("the peer's writes", sending)
       yield* bench.ended("the peer's last write", more)
 
-      // The rest in several pieces, as a reader puts them back.
+      // Put back in many pieces, when more has come meanwhile.
       const again = yield* bench.start(b.write(text("0123456789")))
+      const lawScope = yield* Effect.scope
+      let late: Fiber.Fiber<void, TransportError> | undefined
       yield* Effect.scoped(Effect.gen(function*() {
         const reader = yield* a.reader
         const pulled = yield* bench.within("a pull", pulledBy(reader.pull))
         if (pulled._tag !== "Chunks") return yield* broken(`a pull found ${showPulled(pulled)}`)
-        yield* reader.unread(
-          pulled.chunks.flatMap((chunk) => [
-            chunk.subarray(0, chunk.length >> 1),
-            chunk.subarray(chunk.length >> 1)
-          ]).filter((chunk) => chunk.length > 0)
-        )
+        const back = yield* checkNotEmpty("a pull", pulled.chunks)
+        const writing = Effect.andThen(Fiber.await(again), b.write(text("abcdef")))
+        late = yield* Scope.provide(bench.start(writing), lawScope)
+        yield* bench.arrived(a, 16 - back)
+        yield* reader.unread(pulled.chunks.flatMap((chunk) => Array.from(chunk, (_, i) => chunk.subarray(i, i + 1))))
       }))
       got = new Uint8Array()
-      while (got.length < 10) yield* readThree
-      yield* checkBytes("reads of 3 bytes of what was put back", got, text("0123456789"))
+      while (got.length < 16) yield* readThree
+      yield* checkBytes("reads of 3 bytes of what was put back", got, text("0123456789abcdef"))
       yield* bench.ended("the peer's write", again)
+      yield* bench.ended("the peer's last write", late!)
 
       yield* bench.within("the peer's close", Effect.exit(b.close), { millis: 20 })
       yield* refusesNoLimits
@@ -206,9 +211,7 @@ export const readingLaws: ReadonlyArray<Law> = [
         }
       }
       const checkKept = Effect.suspend(() => {
-        const changed = kept.findIndex(({ asItWas, chunk }) =>
-          chunk.length !== asItWas.length || chunk.some((byte, i) => byte !== asItWas[i])
-        )
+        const changed = kept.findIndex(({ asItWas, chunk }) => !isSame(chunk, asItWas))
         return check(changed < 0, () => `chunk ${changed} of ${kept.length} changed after it was delivered`)
       })
       const random = randomOf(9)

@@ -9,6 +9,7 @@ export const abortSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 64,
     fault: "an abort takes effect at the end of the turn, and what is written until then is sent",
+    alsoBreaks: { 82: "a call of its sequences right after an abort succeeds" },
     subject: brokenSubject({
       transport: (transport) => ({
         ...transport,
@@ -19,18 +20,30 @@ export const abortSpecimens: ReadonlyArray<Specimen> = [
   },
   {
     law: 65,
-    fault: "an abort during a close waits for the close",
+    fault: "an abort during the close of a paused transport waits for the close",
+    alsoBreaks: { 67: "its test aborts in the same states" },
     subject: brokenSubject(() => {
-      let closing: Effect.Effect<void> | undefined
+      let isPaused = false
+      let isClosing = false
       return {
         transport: (transport) => ({
           ...transport,
+          pause: Effect.suspend(() => {
+            isPaused = true
+            return transport.pause
+          }),
+          resume: Effect.suspend(() => {
+            isPaused = false
+            return transport.resume
+          }),
           close: Effect.suspend(() => {
-            closing = Effect.ignore(transport.close)
+            isClosing = true
             return transport.close
           }),
           abort: Effect.suspend(() =>
-            closing === undefined ? transport.abort : Effect.andThen(closing, transport.abort)
+            isPaused && isClosing
+              ? Effect.andThen(Effect.ignore(transport.close), transport.abort)
+              : transport.abort
           )
         })
       }
@@ -38,15 +51,27 @@ export const abortSpecimens: ReadonlyArray<Specimen> = [
   },
   {
     law: 66,
-    fault: "an abort forgets whoever waits for a flush",
-    subject: brokenSubject({
-      transport: (transport) => ({
-        ...transport,
-        flush: Effect.catch(
-          transport.flush,
-          (error) => error.reason._tag === "Closed" && error.reason.by === "abort" ? Effect.never : Effect.fail(error)
-        )
-      })
+    fault: "of those who wait for a half-close, an abort wakes only the first",
+    subject: brokenSubject(() => {
+      let waiting = 0
+      return {
+        transport: (transport) => ({
+          ...transport,
+          halfClose: Effect.suspend(() => {
+            const isFirst = waiting++ === 0
+            return Effect.ensuring(
+              Effect.catch(
+                transport.halfClose,
+                (error) =>
+                  isFirst || error.reason._tag !== "Closed" || error.reason.by !== "abort"
+                    ? Effect.fail(error)
+                    : Effect.never
+              ),
+              Effect.sync(() => waiting--)
+            )
+          })
+        })
+      }
     })
   },
   {
@@ -81,7 +106,7 @@ export const abortSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 68,
     fault: "an abort with a cause dies where the medium cannot show a reset",
-    alsoBreaks: { 69: "it is the law of the abort with a cause" },
+    alsoBreaks: { 69: "it is the law of the abort with a cause", 82: "its sequences abort with a cause" },
     subject: brokenSubject({
       transport: (transport) => ({
         ...transport,

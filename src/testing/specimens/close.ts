@@ -59,7 +59,7 @@ export const closeSpecimens: ReadonlyArray<Specimen> = [
         transport: (transport) => ({
           ...transport,
           close: Effect.gen(function*() {
-            const fiber = yield* Effect.forkDetach(transport.close)
+            const fiber = yield* Effect.forkDetach(transport.close, { startImmediately: true })
             yield* Effect.onInterrupt(
               Effect.repeat(Effect.yieldNow, { until: () => isEnded || fiber.pollUnsafe() !== undefined }),
               () => Fiber.interrupt(fiber)
@@ -73,6 +73,7 @@ export const closeSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 59,
     fault: "close resets the connection if there is input that nobody read",
+    alsoBreaks: { 11: "the peer of its test closes with input unread" },
     subject: brokenSubject(() => {
       let isClosing = false
       let isUnread = false
@@ -125,7 +126,11 @@ export const closeSpecimens: ReadonlyArray<Specimen> = [
             ...transport,
             close: Effect.suspend(() => {
               isOnlyClosing = true
-              return Effect.onInterrupt(transport.close, () => otherwise)
+              return Effect.flatMap(
+                Effect.forkDetach(transport.close, { startImmediately: true }),
+                (fiber) =>
+                  Effect.onInterrupt(Fiber.join(fiber), () => Effect.andThen(otherwise, Fiber.interrupt(fiber)))
+              )
             }),
             abort: Effect.andThen(otherwise, transport.abort),
             abortWith: (cause) => Effect.andThen(otherwise, transport.abortWith(cause))
@@ -167,6 +172,7 @@ export const closeSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 62,
     fault: "input that had arrived before the close is still delivered after it",
+    alsoBreaks: { 12: "its test closes with input unread", 44: "its test closes with input unread, held by a pause" },
     subject: brokenSubject(() => {
       let last: Uint8Array | undefined
       let isKept = false
@@ -180,10 +186,14 @@ export const closeSpecimens: ReadonlyArray<Specimen> = [
         }),
         transport: (transport) => ({
           ...transport,
-          close: Effect.flatMap(transport.buffered, ({ reading }) => {
-            isKept ||= reading > 0
-            return transport.close
-          }),
+          close: Effect.flatMap(
+            transport.buffered,
+            ({ reading }) =>
+              Effect.tap(transport.close, () =>
+                Effect.sync(() => {
+                  isKept ||= reading > 0
+                }))
+          ),
           reader: Effect.map(transport.reader, (reader) => ({
             ...reader,
             forEach: undefined,
@@ -200,6 +210,7 @@ export const closeSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 63,
     fault: "writes during a close say that they succeeded, and are dropped",
+    alsoBreaks: { 82: "its sequences write during a close" },
     subject: brokenSubject({
       transport: (transport) => {
         let isClosing = false

@@ -2,6 +2,7 @@
  * Broken on purpose, for laws 10 to 13.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Specimen } from "../law.ts"
 import { brokenSubject } from "../sound.ts"
@@ -9,7 +10,7 @@ import { brokenSubject } from "../sound.ts"
 export const eofSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 10,
-    fault: "a second read after the end waits for ever",
+    fault: "the end is told three times; then it is forgotten, and a read waits for ever",
     subject: brokenSubject({
       transport: (transport) => {
         let ends = 0
@@ -21,7 +22,7 @@ export const eofSpecimens: ReadonlyArray<Specimen> = [
             pull: Effect.catchCause(
               reader.pull,
               (cause) =>
-                cause.reasons.some((reason) => Cause.isFailReason(reason) && Cause.isDone(reason.error)) && ++ends > 1
+                cause.reasons.some((reason) => Cause.isFailReason(reason) && Cause.isDone(reason.error)) && ++ends > 3
                   ? Effect.never
                   : Effect.failCause(cause)
             )
@@ -32,15 +33,29 @@ export const eofSpecimens: ReadonlyArray<Specimen> = [
   },
   {
     law: 11,
-    fault: "the end of input throws away what nobody has read yet",
-    alsoBreaks: { 13: "its test ends with a close behind the last bytes" },
+    fault: "what is still unread two hours after the peer's close is thrown away",
+    subject: brokenSubject({
+      transport: (transport, peer) => ({
+        ...transport,
+        close: Effect.andThen(stamp(transport), transport.close),
+        reader: Effect.map(transport.reader, (reader) => ({
+          ...reader,
+          forEach: undefined,
+          pull: Effect.flatMap(isLongSince(peer), (isLate) => isLate ? Effect.forever(reader.pull) : reader.pull)
+        }))
+      })
+    })
+  },
+  {
+    law: 12,
+    fault: "reads after our own end find the end of input, if the peer's had come before",
     subject: brokenSubject(() => {
-      let ended = false
+      let peerEnded = false
       return {
         port: (port) => ({
           ...port,
           end: () => {
-            ended = true
+            peerEnded = true
             port.end()
           }
         }),
@@ -49,33 +64,43 @@ export const eofSpecimens: ReadonlyArray<Specimen> = [
           reader: Effect.map(transport.reader, (reader) => ({
             ...reader,
             forEach: undefined,
-            pull: Effect.flatMap(reader.pull, (chunks) => ended ? reader.pull : Effect.succeed(chunks))
+            pull: Effect.catch(
+              reader.pull,
+              (error) =>
+                peerEnded && error._tag === "TransportError" && error.reason._tag === "Closed"
+                  ? Cause.done()
+                  : Effect.fail(error)
+            )
           }))
         })
       }
     })
   },
   {
-    law: 12,
-    fault: "reads after our own close find the end of input",
+    law: 13,
+    fault: "two hours after the peer's end our direction is closed too",
     subject: brokenSubject({
-      transport: (transport) => ({
+      transport: (transport, peer) => ({
         ...transport,
-        reader: Effect.map(transport.reader, (reader) => ({
-          ...reader,
-          forEach: undefined,
-          pull: Effect.catch(
-            reader.pull,
-            (error) =>
-              error._tag === "TransportError" && error.reason._tag === "Closed" ? Cause.done() : Effect.fail(error)
+        halfClose: Effect.andThen(stamp(transport), transport.halfClose),
+        write: (out) =>
+          Effect.flatMap(
+            isLongSince(peer),
+            (isLate) =>
+              isLate ? Effect.andThen(Effect.ignore(transport.close), transport.write(out)) : transport.write(out)
           )
-        }))
       })
     })
-  },
-  {
-    law: 13,
-    fault: "the peer's end closes our direction, whatever the options say",
-    subject: brokenSubject({ options: (options) => ({ ...options, onPeerEnd: "close" }) })
   }
 ]
+
+/** When an end was asked for, by the transport that it was asked of. */
+const endedAt = new WeakMap<object, number>()
+
+const stamp = (transport: object): Effect.Effect<void> =>
+  Effect.map(Clock.currentTimeMillis, (now) => {
+    if (!endedAt.has(transport)) endedAt.set(transport, now)
+  })
+
+const isLongSince = (transport: object): Effect.Effect<boolean> =>
+  Effect.map(Clock.currentTimeMillis, (now) => now - (endedAt.get(transport) ?? now) > 7_200_000)

@@ -10,12 +10,12 @@ export const halfCloseSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 51,
     fault: "half-close is complete while what was written before is still queued",
-    alsoBreaks: { 65: "its test has a half-close wait at an abort" },
+    alsoBreaks: { 71: "a half-close waits behind queued output in its test" },
     subject: brokenSubject({
       transport: (transport) => ({
         ...transport,
         halfClose: Effect.gen(function*() {
-          const fiber = yield* Effect.forkDetach(transport.halfClose)
+          const fiber = yield* Effect.forkDetach(transport.halfClose, { startImmediately: true })
           for (let turn = 0; turn < 5 && fiber.pollUnsafe() === undefined; turn++) yield* Effect.yieldNow
           yield* fiber.pollUnsafe() ?? Effect.void
         })
@@ -127,6 +127,7 @@ export const halfCloseSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 56,
     fault: "it cannot half-close, and has a halfClose all the same, which closes",
+    alsoBreaks: { 82: "its sequences call every halfClose that there is" },
     subject: brokenSubject({ transport: (transport) => ({ ...transport, halfClose: transport.close }) }, {
       capabilities: { halfClose: false, reset: true, virtualTime: true }
     })

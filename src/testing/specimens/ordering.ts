@@ -11,12 +11,17 @@ export const orderingSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 24,
     fault: "a large write, sent by reference, overtakes the small one that was copied just before it",
+    alsoBreaks: {
+      8: "its peer writes pieces of all sizes in a row",
+      9: "its peer writes pieces of all sizes in a row"
+    },
     subject: brokenSubject({
       wire: (wire) =>
         overWire(wire, {
           write: (chunks, bytes) => {
             const [first, second, ...rest] = chunks
-            const overtakes = second !== undefined && first!.length < 4096 && second.length > 16_384
+            const overtakes = second !== undefined && first!.length < 4096 && second.length > 32_768 &&
+              second.length < 65_536
             return wire.write(overtakes ? [second, first!, ...rest] : chunks, bytes)
           }
         })
@@ -25,6 +30,7 @@ export const orderingSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 25,
     fault: "each batch gets a handler of its own, which nobody waits for",
+    alsoBreaks: { 38: "one of its layers holds its peer back by the handler of forEach" },
     subject: brokenSubject({
       transport: (transport) => ({
         ...transport,
@@ -44,12 +50,10 @@ export const orderingSpecimens: ReadonlyArray<Specimen> = [
                   }
                 )
               )
-              return Effect.andThen(
-                Effect.raceFirst(each, Deferred.await(failed)),
-                Effect.suspend(() => Fiber.joinAll(handlers))
-              ).pipe(
-                Effect.asVoid,
-                Effect.ensuring(Effect.suspend(() => Fiber.interruptAll(handlers)))
+              const all = Effect.flatMap(Effect.exit(each), (exit) => Effect.andThen(Fiber.joinAll(handlers), exit))
+              return Effect.ensuring(
+                Effect.raceFirst(all, Deferred.await(failed)),
+                Effect.suspend(() => Fiber.interruptAll(handlers))
               )
             })
         }))
@@ -59,6 +63,7 @@ export const orderingSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 26,
     fault: "closed comes with the peer's end, before that is read and while our direction is open",
+    alsoBreaks: { 82: "it takes closed for the end of everything, and looks then" },
     subject: brokenSubject(() => {
       const ended = Deferred.makeUnsafe<void>()
       return {

@@ -24,21 +24,25 @@ export const readingSpecimens: ReadonlyArray<Specimen> = [
   },
   {
     law: 7,
-    fault: "chunks that are put back stand in the wrong order, each in front of the one before it",
-    alsoBreaks: {
-      8: "its test reads with limits, and so puts back what is over",
-      9: "its test reads with limits, and so puts back what is over"
-    },
-    subject: brokenSubject(reading((reader) => ({ ...reader, unread: (chunks) => reader.unread(chunks.toReversed()) })))
+    fault: "many chunks are put back eight at a time, each eight in front of the eight before",
+    subject: brokenSubject(reading((reader) => ({
+      ...reader,
+      unread: (chunks) => {
+        const inEights: Array<Uint8Array> = []
+        for (let i = 0; i < chunks.length; i += 8) inEights.unshift(...chunks.slice(i, i + 8))
+        return reader.unread(inEights)
+      }
+    })))
   },
   {
     law: 8,
-    fault: "after eight reads of a single byte the next one waits for a second, to make fewer reads of more",
+    fault: "after thirty reads of a single byte the next one waits for a second, to make fewer reads of more",
+    alsoBreaks: { 34: "its test takes the queue apart byte by byte" },
     subject: brokenSubject(() => {
       let inARow = 0
       return reading((reader) => ({
         ...reader,
-        pull: Effect.suspend(() => inARow < 8 ? reader.pull : pullTwo(reader)).pipe(
+        pull: Effect.suspend(() => inARow < 30 ? reader.pull : pullTwo(reader)).pipe(
           Effect.tap((chunks) =>
             Effect.sync(() => {
               inARow = chunks.length === 1 && chunks[0].length === 1 ? inARow + 1 : 0

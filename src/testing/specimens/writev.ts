@@ -2,6 +2,7 @@
  * Broken on purpose, for laws 19 to 23.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Specimen } from "../law.ts"
 import { brokenSubject, overWire } from "../sound.ts"
 
@@ -9,6 +10,12 @@ export const writevSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 19,
     fault: "a sequence is a loop of writes, and others get in between",
+    alsoBreaks: {
+      23: "its sequences would wait for room as a whole, and these wait part by part",
+      28: "one of its writers gives a sequence",
+      75: "some of its frames are sequences, and others come after them",
+      78: "some of its waiters write sequences, and others come after them"
+    },
     subject: brokenSubject({
       transport: (transport) => ({
         ...transport,
@@ -26,6 +33,7 @@ export const writevSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 20,
     fault: "an empty chunk at the end of a sequence stays in the queue, and the end waits behind it for ever",
+    alsoBreaks: { 6: "its peer sends sequences that end so" },
     subject: brokenSubject(() => {
       let stuck = false
       return {
@@ -66,6 +74,24 @@ export const writevSpecimens: ReadonlyArray<Specimen> = [
     fault: "what goes beyond the 1024 parts of one system call is forgotten",
     subject: brokenSubject({
       wire: (wire) => overWire(wire, { write: (chunks, bytes) => wire.write(chunks.slice(0, 1024), bytes) })
+    })
+  },
+  {
+    law: 23,
+    fault: "a sequence never waits for room: it is queued beyond the marks",
+    alsoBreaks: {
+      38: "what is stacked on it writes sequences, and waits for nothing",
+      71: "one of its writes that wait is a sequence"
+    },
+    subject: brokenSubject({
+      transport: (transport) => ({
+        ...transport,
+        writeAll: (outs) =>
+          Effect.map(
+            Effect.forkDetach(transport.writeAll(outs), { startImmediately: true }),
+            (writing) => writing.pollUnsafe() ?? Exit.void
+          ).pipe(Effect.flatten)
+      })
     })
   }
 ]

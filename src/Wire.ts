@@ -1,0 +1,570 @@
+/**
+ * A medium below a connection, and how a transport is made of it: what one needs to write a transport of one's own.
+ *
+ * The medium says how bytes move. Everything else, from flow control to the order of an end, from the reader's lease to
+ * typed errors, is the same for all transports and stands here and in the machine below. What comes out is judged by the
+ * laws of `effect-transport/testing`.
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as Pull from "effect/Pull"
+import type * as Scope from "effect/Scope"
+import type { Reader } from "./Connection.ts"
+import * as Endpoint from "./Endpoint.ts"
+import { durationOf, isCount } from "./internal/check.ts"
+import * as duplex from "./internal/duplex.ts"
+import type { Info, Of, Transport, TransportOptions } from "./Transport.ts"
+import * as TransportError from "./TransportError.ts"
+
+/**
+ * `TransportOptions`, checked and complete.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ResolvedOptions {
+  readonly highWaterMark: number
+  readonly lowWaterMark: number
+  readonly readMark: number
+  readonly closeTimeout: Duration.Duration
+  readonly lingerDuration: Duration.Duration
+  readonly lingerBytesMax: number
+  readonly onPeerEnd: "keep" | "close"
+  readonly onScopeExit: (exit: Exit.Exit<unknown, unknown>) => "close" | "abort"
+}
+
+/**
+ * A medium: the eight things that a connection needs from what is below it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Wire = duplex.Wire
+
+/**
+ * What a medium reports to the connection above it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Port = duplex.Port
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Constructors
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * Checks options before anything is opened, and completes them.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const resolveOptions = (
+  options: TransportOptions | undefined,
+  failure: { readonly operation: TransportError.Operation; readonly endpoint: string }
+): Effect.Effect<ResolvedOptions, TransportError.TransportError> => {
+  const refuse = (field: string, expected: string, actual: unknown) =>
+    Effect.fail(TransportError.invalidOption(failure.operation, failure.endpoint, { field, expected, actual }))
+  const highWaterMark = options?.highWaterMark ?? 65_536
+  const lowWaterMark = options?.lowWaterMark ?? Math.floor(highWaterMark / 4)
+  const readMark = options?.readMark ?? 65_536
+  const lingerBytesMax = options?.linger?.bytesMax ?? 262_144
+  for (
+    const [field, bytes] of Object.entries({ highWaterMark, lowWaterMark, readMark, "linger.bytesMax": lingerBytesMax })
+  ) {
+    if (!isCount(bytes, 0)) return refuse(field, "a non-negative integer", bytes)
+  }
+  if (lowWaterMark > highWaterMark) {
+    return refuse("lowWaterMark", `at most highWaterMark (${highWaterMark})`, lowWaterMark)
+  }
+  const closeTimeout = durationOf(options?.closeTimeout ?? "5 seconds")
+  if (closeTimeout === undefined) return refuse("closeTimeout", "a duration", options?.closeTimeout)
+  if (options?.linger !== undefined && (typeof options.linger !== "object" || options.linger === null)) {
+    return refuse("linger", "an object", options.linger)
+  }
+  const lingerDuration = durationOf(options?.linger?.duration ?? "1 second")
+  if (lingerDuration === undefined) return refuse("linger.duration", "a duration", options?.linger?.duration)
+  const onPeerEnd = options?.onPeerEnd ?? "keep"
+  if (onPeerEnd !== "keep" && onPeerEnd !== "close") return refuse("onPeerEnd", "\"keep\" or \"close\"", onPeerEnd)
+  const onScopeExit = options?.onScopeExit ?? ((exit) => Exit.isSuccess(exit) ? "close" : "abort")
+  if (typeof onScopeExit !== "function") return refuse("onScopeExit", "a function", onScopeExit)
+  return Effect.succeed({
+    highWaterMark,
+    lowWaterMark,
+    readMark,
+    closeTimeout,
+    lingerDuration,
+    lingerBytesMax,
+    onPeerEnd,
+    onScopeExit
+  })
+}
+
+/**
+ * Makes a transport of a medium.
+ *
+ * **Details**
+ *
+ * `open` is given the port to report to and answers with the wire; from then on the wire belongs to the transport, and
+ * the end of the scope lets it go. A kind that can half-close gets `halfClose`. `reasonOf` names the situation behind a
+ * native error; without it every break is a `Reset`.
+ *
+ * `scopeExit` says what a close at the end of the scope may wait for: `"wait"` for the limits of the options, by real
+ * time, since a finalizer must not wait on a clock that nobody moves; `"now"` for nothing, so that what does not fit
+ * into the medium at once is lost with a warning. `copyMax` (default 16384) is the largest write that is copied; 0 makes
+ * every write wait until the medium has it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const toTransport = <const E extends Endpoint.Endpoint>(
+  open: (port: Port) => Wire,
+  config: {
+    readonly info: Info & { readonly endpoint: E }
+    readonly options: ResolvedOptions
+    readonly scopeExit: "wait" | "now"
+    readonly reasonOf?: ((cause: unknown) => TransportError.Reason) | undefined
+    readonly copyMax?: number | undefined
+  }
+): Effect.Effect<Of<E>, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const { options } = config
+        const core = new duplex.Duplex(open, {
+          highWaterMark: options.highWaterMark,
+          lowWaterMark: options.lowWaterMark,
+          readMark: options.readMark,
+          copyMax: config.copyMax ?? 16_384,
+          lingerBytesMax: options.lingerBytesMax,
+          onPeerEnd: options.onPeerEnd
+        })
+        return new Mouth(core, config.info, options, config.reasonOf ?? (() => new TransportError.Reset()))
+      }),
+      (mouth, exit) =>
+        config.options.onScopeExit(exit) === "abort"
+          ? mouth.abort("scope", Exit.isFailure(exit) ? exit.cause : undefined)
+          : mouth.closeAtScopeExit(config.scopeExit)
+    ),
+    (mouth) => {
+      const transport = mouth.transport()
+      return (Endpoint.isHalfCloseKind(config.info.endpoint._tag)
+        ? { ...transport, halfClose: mouth.halfClose }
+        : transport) as Of<E>
+    }
+  )
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The mouth: the machine's callbacks and faults as effects and typed errors
+// ---------------------------------------------------------------------------------------------------------------------
+
+type Fail = Effect.Effect<never, TransportError.TransportError>
+
+interface Answer {
+  readonly input: NonEmptyReadonlyArray<Uint8Array>
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+}
+
+class Mouth {
+  readonly core: duplex.Duplex
+  readonly info: Info
+  readonly options: ResolvedOptions
+  readonly reasonOf: (cause: unknown) => TransportError.Reason
+  /** The lease that is held. A reader is valid while it is this one. */
+  lease: object | undefined = undefined
+  /** What a pull found and has not yet received. */
+  #answer: Answer | undefined = undefined
+  #paused = false
+
+  constructor(
+    core: duplex.Duplex,
+    info: Info,
+    options: ResolvedOptions,
+    reasonOf: (cause: unknown) => TransportError.Reason
+  ) {
+    this.core = core
+    this.info = info
+    this.options = options
+    this.reasonOf = reasonOf
+  }
+
+  transport(): Transport {
+    const { core } = this
+    return {
+      info: this.info,
+      reader: Effect.acquireRelease(
+        Effect.suspend(() => {
+          if (this.lease !== undefined) return this.busy()
+          const lease = this.lease = {}
+          return Effect.succeed({ lease, reader: this.reader(lease) })
+        }),
+        ({ lease }) =>
+          Effect.sync(() => {
+            if (this.lease !== lease) return
+            this.lease = undefined
+            core.endReading()
+          })
+      ).pipe(Effect.map(({ reader }) => reader)),
+      write: (out) => new WriteOne(this, out) as unknown as Effect.Effect<void, TransportError.TransportError>,
+      writeAll: (outs) => Effect.suspend(() => this.writeMany(outs)),
+      flush: Effect.suspend(() => this.flush()),
+      close: this.close("close", undefined),
+      abort: this.abort("abort", undefined),
+      abortWith: (cause) => this.abort("abort", cause),
+      closed: Effect.callback((resume) => {
+        const done = (fault: duplex.Fault | undefined) => resume(fault ? this.fail("close", fault) : Effect.void)
+        core.awaitReleased(done)
+        return Effect.sync(() => core.cancelReleased(done))
+      }),
+      pausedReading: Effect.acquireRelease(
+        Effect.sync(() => core.holdReading()),
+        () => Effect.sync(() => core.unholdReading())
+      ),
+      pausedWriting: Effect.acquireRelease(
+        Effect.sync(() => core.holdWriting()),
+        () => Effect.sync(() => core.unholdWriting())
+      ),
+      pause: Effect.sync(() => {
+        if (this.#paused) return
+        this.#paused = true
+        core.holdReading()
+        core.holdWriting()
+      }),
+      resume: Effect.sync(() => {
+        if (!this.#paused) return
+        this.#paused = false
+        core.unholdReading()
+        core.unholdWriting()
+      }),
+      buffered: Effect.sync(() => ({ reading: core.inputBytes, writing: core.outputBytes }))
+    }
+  }
+
+  // Reading
+
+  reader(lease: object): Reader<Uint8Array, TransportError.TransportError> {
+    const { core } = this
+    // What this lease has pulled and not put back.
+    let pulled = 0
+    type Pulling = Pull.Pull<NonEmptyReadonlyArray<Uint8Array>, TransportError.TransportError>
+    const pull: Pulling = Effect.withFiber((fiber): Pulling => {
+      if (this.lease !== lease || core.isAwaited || !this.takeBack(fiber)) return this.busy()
+      const input = core.poll()
+      if (input === undefined) return parked
+      if (input === duplex.EndOfInput) return Cause.done()
+      if ("_tag" in input) return this.fail("read", input)
+      const answer: Answer = this.#answer = { input, fiber }
+      // The last step, in which the bytes change hands: interrupted before it, they are still here.
+      return Effect.sync(() => {
+        if (this.#answer === answer) this.#answer = undefined
+        for (const chunk of input) pulled += chunk.length
+        return input
+      })
+    })
+    const parked = Effect.callback<NonEmptyReadonlyArray<Uint8Array>, TransportError.TransportError | Cause.Done>(
+      (resume) => {
+        const wake = () => resume(pull)
+        core.awaitInput(wake)
+        return Effect.sync(() => core.cancelInput(wake))
+      }
+    )
+    return {
+      pull,
+      unread: (chunks) =>
+        Effect.suspend(() => {
+          let bytes = 0
+          for (const chunk of chunks) bytes += chunk.length
+          if (bytes > pulled) return Effect.die(new Error("Reader.unread: more than this lease has pulled"))
+          pulled -= bytes
+          core.unread(chunks)
+          return Effect.void
+        }),
+      forEach: (f) =>
+        Effect.withFiber((fiber) =>
+          this.lease !== lease || core.isAwaited || !this.takeBack(fiber)
+            ? this.busy()
+            : this.forEach((batch) => {
+              for (const chunk of batch) pulled += chunk.length
+              return f(batch)
+            })
+        )
+    }
+  }
+
+  /**
+   * Puts back what an interrupted pull was answered with and never received. False when the pull that it belongs to is
+   * still under way, in another fiber.
+   */
+  takeBack(fiber: Fiber.Fiber<unknown, unknown> | undefined): boolean {
+    const answer = this.#answer
+    if (answer === undefined) return true
+    if (fiber !== undefined && answer.fiber !== fiber && answer.fiber.pollUnsafe() === undefined) return false
+    this.#answer = undefined
+    this.core.unread(answer.input)
+    return true
+  }
+
+  forEach<E, R>(
+    f: (batch: NonEmptyReadonlyArray<Uint8Array>) => Effect.Effect<void, E, R>
+  ): Effect.Effect<void, TransportError.TransportError | E, R> {
+    const { core } = this
+    return Effect.contextWith((context: Context.Context<R>) =>
+      Effect.callback<void, TransportError.TransportError | E>((resume) => {
+        const run = Effect.runForkWith(context)
+        let running: Fiber.Fiber<void, E> | undefined
+        const finish = (exit: Effect.Effect<void, TransportError.TransportError | E>) => {
+          core.endConsume(consumer)
+          resume(exit)
+        }
+        const consumer: duplex.Consumer = {
+          batch: (chunks) => {
+            const fiber = run(f(chunks))
+            const exit = fiber.pollUnsafe()
+            if (exit !== undefined) {
+              if (Exit.isFailure(exit)) finish(exit)
+              return true
+            }
+            running = fiber
+            fiber.addObserver((exit) => {
+              running = undefined
+              if (Exit.isFailure(exit)) finish(exit)
+              else core.consumed()
+            })
+            return false
+          },
+          end: (end) => resume(end === duplex.EndOfInput ? Effect.void : this.fail("read", end))
+        }
+        core.consume(consumer)
+        return Effect.suspend(() => {
+          core.endConsume(consumer)
+          return running === undefined ? Effect.void : interruptAndAwait(running)
+        })
+      })
+    )
+  }
+
+  // Writing
+
+  writeOne(out: Uint8Array): Effect.Effect<void, TransportError.TransportError> {
+    if (!(out instanceof Uint8Array)) return this.refuseChunk("out", out)
+    return this.enqueue([out], out.length)
+  }
+
+  writeMany(outs: ReadonlyArray<Uint8Array>): Effect.Effect<void, TransportError.TransportError> {
+    if (typeof outs !== "object" || outs === null || !(Symbol.iterator in outs)) return this.refuseChunk("outs", outs)
+    // Read once, and checked as a whole before anything is taken.
+    const chunks = Array.from(outs)
+    let bytes = 0
+    for (let i = 0; i < chunks.length; i++) {
+      if (!(chunks[i] instanceof Uint8Array)) return this.refuseChunk(`outs[${i}]`, chunks[i])
+      bytes += chunks[i]!.length
+    }
+    return this.enqueue(chunks, bytes)
+  }
+
+  enqueue(chunks: ReadonlyArray<Uint8Array>, bytes: number): Effect.Effect<void, TransportError.TransportError> {
+    const fault = this.core.writeFault
+    if (fault !== undefined) return this.fail("write", fault, "NotSent")
+    if (bytes === 0) return Effect.void
+    return this.waiting(chunks, bytes, (write) => this.core.write(write), (verdict) => interruptedWrite[verdict])
+  }
+
+  flush(): Effect.Effect<void, TransportError.TransportError> {
+    const fault = this.core.fault
+    if (fault !== undefined) return this.fail("write", fault)
+    // Interrupted, it leaves no verdict: no write was under way.
+    return this.waiting([], 0, (write) => this.core.flush(write), () => Effect.void)
+  }
+
+  waiting(
+    chunks: ReadonlyArray<Uint8Array>,
+    bytes: number,
+    begin: (write: duplex.Write) => void,
+    onInterrupt: (verdict: TransportError.Delivery) => Effect.Effect<void>
+  ): Effect.Effect<void, TransportError.TransportError> {
+    return Effect.callback((resume) => {
+      const write: duplex.Write = {
+        chunks,
+        bytes,
+        position: 0,
+        resume: (fault, delivery) => resume(fault ? this.fail("write", fault, delivery) : Effect.void)
+      }
+      begin(write)
+      return Effect.suspend(() => onInterrupt(this.core.cancelWrite(write)))
+    })
+  }
+
+  // Ending
+
+  get halfClose(): Effect.Effect<void, TransportError.TransportError> {
+    const { core } = this
+    return Effect.callback((resume) => {
+      const fault = core.writeFault
+      if (fault !== undefined && !(fault._tag === "Closed" && fault.by === "halfClose")) {
+        return resume(this.fail("halfClose", fault))
+      }
+      const done = (fault: duplex.Fault | undefined) => resume(fault ? this.fail("halfClose", fault) : Effect.void)
+      core.halfClose(done)
+      return Effect.sync(() => core.cancelHalfClose(done))
+    })
+  }
+
+  abort(by: "abort" | "scope", cause: Cause.Cause<unknown> | undefined): Effect.Effect<void> {
+    return Effect.sync(() => this.core.abort(duplex.closedBy(by, cause)))
+  }
+
+  close(by: "close" | "scope", cause: unknown): Effect.Effect<void, TransportError.TransportError> {
+    const { core, options } = this
+    const closing = Effect.suspend(() => {
+      core.close(by, cause)
+      return core.life === "closing"
+        ? Effect.timeoutOrElse(this.flushed, { duration: options.closeTimeout, orElse: () => this.abandon })
+        : this.flushed
+    })
+    const lingering = Effect.suspend(() =>
+      core.life === "lingering"
+        ? Effect.timeoutOrElse(this.released, {
+          duration: options.lingerDuration,
+          orElse: () => {
+            core.letGo()
+            return this.released
+          }
+        })
+        : this.released
+    )
+    return Effect.onInterrupt(
+      Effect.andThen(closing, lingering),
+      () => Effect.sync(() => core.abort(duplex.closedBy(by === "scope" ? "scope" : "abort", cause)))
+    )
+  }
+
+  /** A finalizer cannot fail: what a close lost is logged, and `closed` fails with it. */
+  closeAtScopeExit(scopeExit: "wait" | "now"): Effect.Effect<void> {
+    const { core } = this
+    const closing = scopeExit === "wait"
+      ? Effect.provideService(interruptibleFromNow(this.close("scope", undefined)), Clock.Clock, realClock)
+      : Effect.suspend(() => {
+        core.close("scope", undefined)
+        // One turn: what has just been delivered is not counted yet, if this runs inside the delivery.
+        return Effect.andThen(
+          core.life === "ended" ? Effect.void : Effect.yieldNow,
+          Effect.suspend(() => core.life === "ended" ? this.flushed : this.abandon)
+        )
+      })
+    return Effect.catch(
+      closing,
+      (error) => Effect.logWarning(`a scope ended with ${core.lostBytes} bytes of output lost: ${error.message}`)
+    )
+  }
+
+  get flushed(): Effect.Effect<void, TransportError.TransportError> {
+    const { core } = this
+    return Effect.callback((resume) => {
+      const done = (fault: duplex.Fault | undefined) => resume(fault ? this.fail("close", fault) : Effect.void)
+      core.awaitFlushed(done)
+      return Effect.sync(() => core.cancelFlushed(done))
+    })
+  }
+
+  get released(): Effect.Effect<void> {
+    const { core } = this
+    return Effect.callback((resume) => {
+      const done = () => resume(Effect.void)
+      core.awaitReleased(done)
+      return Effect.sync(() => core.cancelReleased(done))
+    })
+  }
+
+  /** What could not be flushed in time is dropped. */
+  get abandon(): Fail {
+    return Effect.suspend(() => {
+      this.core.abort({ _tag: "FlushTimedOut" })
+      return Effect.andThen(this.released, this.fail("close", { _tag: "FlushTimedOut" }))
+    })
+  }
+
+  // Errors
+
+  busy(): Fail {
+    return Effect.fail(this.error("read", new TransportError.Busy({ what: "reader" })))
+  }
+
+  refuseChunk(field: string, actual: unknown): Fail {
+    const expected = field === "outs" ? "an array of Uint8Array" : "a Uint8Array"
+    return Effect.fail(
+      this.error("write", new TransportError.InvalidOption({ field, expected, actual }), { delivery: "NotSent" })
+    )
+  }
+
+  fail(operation: TransportError.Operation, fault: duplex.Fault, delivery?: TransportError.Delivery): Fail {
+    const beside = { delivery, ...("cause" in fault && { cause: fault.cause }) }
+    return Effect.fail(this.error(operation, this.reasonFor(fault), beside))
+  }
+
+  reasonFor(fault: duplex.Fault): TransportError.Reason {
+    switch (fault._tag) {
+      case "Closed":
+        return new TransportError.Closed({ by: fault.by })
+      case "FlushTimedOut":
+        return new TransportError.TimedOut({ phase: "flush" })
+      case "Broken":
+        return this.reasonOf(fault.cause)
+    }
+  }
+
+  error(
+    operation: TransportError.Operation,
+    reason: TransportError.Reason,
+    beside?: { readonly delivery?: TransportError.Delivery | undefined; readonly cause?: unknown }
+  ): TransportError.TransportError {
+    return TransportError.make(operation, Endpoint.format(this.info.endpoint), reason, beside)
+  }
+}
+
+/** One write, made without a closure: a write is the hottest effect there is. */
+const WriteOne = function(this: { mouth: Mouth; out: Uint8Array }, mouth: Mouth, out: Uint8Array) {
+  this.mouth = mouth
+  this.out = out
+} as unknown as { new(mouth: Mouth, out: Uint8Array): object; prototype: object }
+WriteOne.prototype = Effectable.Prototype<
+  Effect.Effect<void, TransportError.TransportError> & { readonly mouth: Mouth; readonly out: Uint8Array }
+>({
+  label: "Transport.write",
+  evaluate() {
+    return this.out instanceof Uint8Array && this.mouth.core.writeNow(this.out)
+      ? Effect.void
+      : this.mouth.writeOne(this.out)
+  }
+})
+
+/** Why an interrupted write's cause has a second interruption: it is the one that carries the verdict. */
+const interruptedWrite = {
+  NotSent: Effect.failCause(
+    Cause.annotate(Cause.interrupt(), Context.make(TransportError.DeliveryAnnotation, "NotSent"))
+  ),
+  Unknown: Effect.failCause(
+    Cause.annotate(Cause.interrupt(), Context.make(TransportError.DeliveryAnnotation, "Unknown"))
+  )
+}
+
+const realClock = Context.get(Context.empty(), Clock.Clock)
+
+/** Of two interruptions the one that ended the scope does not count: `onScopeExit` may have answered it with a close. */
+const interruptibleFromNow = <A, E>(closing: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.matchCauseEffect(Effect.interruptible(Effect.void), {
+    onFailure: () => closing,
+    onSuccess: () => Effect.interruptible(closing)
+  })
+
+const interruptAndAwait = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    fiber.addObserver(() => resume(Effect.void))
+    fiber.interruptUnsafe()
+  })
