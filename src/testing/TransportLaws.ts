@@ -60,7 +60,12 @@ export const make = (subject: Subject): ReadonlyArray<Case> =>
 
 const run = (law: Law, subject: Subject): Effect.Effect<void, LawBroken> => {
   const test = Effect.scoped(Effect.suspend(() => law.test(makeBench(subject)))).pipe(
-    Effect.catchTag("TransportError", (error) => Effect.fail(new LawBroken({ detail: `unexpected: ${error.message}` })))
+    Effect.catchTag(
+      "TransportError",
+      (error) => Effect.fail(new LawBroken({ detail: `unexpected: ${error.message}` }))
+    ),
+    Effect.catchDefect((defect) => Effect.fail(new LawBroken({ detail: `died: ${defect}` })))
   )
+  // @effect-diagnostics-next-line strictEffectProvide:off
   return subject.capabilities.virtualTime === true ? Effect.provide(test, TestClock.layer()) : test
 }
