@@ -163,7 +163,7 @@ const serve = <Item extends object, T extends Transport, _, E, R>(
     }
     const drain = durationOf(options?.drain ?? 0)
     if (drain === undefined) {
-      return refuse(endpoint, "drain", "a duration", options?.drain)
+      return refuse(endpoint, "drain", "a finite duration", options?.drain)
     }
     const places = Semaphore.makeUnsafe(connectionsMax)
     const running = new Map<Fiber.Fiber<void>, T>()

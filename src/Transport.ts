@@ -88,7 +88,7 @@ export interface TransportOptions {
   readonly highWaterMark?: number | undefined
   /** At or below this many they go on. Default a quarter of the high mark, so that they wake to room for more than one. */
   readonly lowWaterMark?: number | undefined
-  /** Reading stops at this many bytes that nobody has pulled. Default 65536. */
+  /** Reading stops at this many bytes that nobody has pulled, and goes on at half of it. Default 65536. */
   readonly readMark?: number | undefined
   /** How long `close` may flush before it aborts. Default 5 seconds. */
   readonly closeTimeout?: Duration.Input | undefined
@@ -335,7 +335,7 @@ export const writeWithin: {
   (self: Transport, out: Uint8Array, duration: Duration.Input): Effect.Effect<void, TransportError.TransportError> =>
     Effect.suspend(() => {
       const limit = durationOf(duration)
-      if (limit === undefined) return refuse(self, "write", "duration", "a duration", duration)
+      if (limit === undefined) return refuse(self, "write", "duration", "a finite duration", duration)
       let verdict: TransportError.Delivery = "NotSent"
       const timedOut = Effect.suspend(() =>
         fail(self, "write", new TransportError.TimedOut({ phase: "write" }), verdict)

@@ -85,12 +85,12 @@ export const resolveOptions = (
     return refuse("lowWaterMark", `at most highWaterMark (${highWaterMark})`, lowWaterMark)
   }
   const closeTimeout = durationOf(options?.closeTimeout ?? "5 seconds")
-  if (closeTimeout === undefined) return refuse("closeTimeout", "a duration", options?.closeTimeout)
+  if (closeTimeout === undefined) return refuse("closeTimeout", "a finite duration", options?.closeTimeout)
   if (options?.linger !== undefined && (typeof options.linger !== "object" || options.linger === null)) {
     return refuse("linger", "an object", options.linger)
   }
   const lingerDuration = durationOf(options?.linger?.duration ?? "1 second")
-  if (lingerDuration === undefined) return refuse("linger.duration", "a duration", options?.linger?.duration)
+  if (lingerDuration === undefined) return refuse("linger.duration", "a finite duration", options?.linger?.duration)
   const onPeerEnd = options?.onPeerEnd ?? "keep"
   if (onPeerEnd !== "keep" && onPeerEnd !== "close") return refuse("onPeerEnd", "\"keep\" or \"close\"", onPeerEnd)
   const onScopeExit = options?.onScopeExit ?? ((exit) => Exit.isSuccess(exit) ? "close" : "abort")
@@ -439,8 +439,9 @@ class Mouth {
         })
         : this.released
     )
+    const failing = (error: TransportError.TransportError) => Effect.andThen(this.released, Effect.fail(error))
     return Effect.onInterrupt(
-      Effect.andThen(closing, lingering),
+      Effect.andThen(Effect.catch(closing, failing), lingering),
       () => Effect.sync(() => core.abort(duplex.closedBy(by === "scope" ? "scope" : "abort", cause)))
     )
   }
@@ -486,7 +487,7 @@ class Mouth {
   get abandon(): Fail {
     return Effect.suspend(() => {
       this.core.abort({ _tag: "FlushTimedOut" })
-      return Effect.andThen(this.released, this.fail("close", { _tag: "FlushTimedOut" }))
+      return this.fail("close", { _tag: "FlushTimedOut" })
     })
   }
 

@@ -19,7 +19,7 @@ const withLog = <A, E, R>(test: (logged: Array<string>) => Effect.Effect<A, E, R
     const logger = Logger.make<unknown, void>(({ message }) => {
       logged.push(String(Array.isArray(message) ? message[0] : message))
     })
-    return test(logged).pipe(Effect.provide(Logger.layer([logger])), Effect.provide(TestTransport.layerNetwork))
+    return test(logged).pipe(Effect.provide([Logger.layer([logger]), TestTransport.layerNetwork]))
   })
 
 const listen = Effect.flatMap(Network, (network) => network.listen("memory:here"))

@@ -67,7 +67,7 @@ export const resolveNodeOptions = Effect.fnUntraced(function*(
     return yield* refuse("localAddress", "an IP address", given.localAddress)
   }
   const connectTimeout = durationOf(given.connectTimeout ?? "30 seconds")
-  if (connectTimeout === undefined) return yield* refuse("connectTimeout", "a duration", given.connectTimeout)
+  if (connectTimeout === undefined) return yield* refuse("connectTimeout", "a finite duration", given.connectTimeout)
   const keepAlive = given.keepAlive === undefined ? undefined : durationOf(given.keepAlive)
   if (given.keepAlive !== undefined && (keepAlive === undefined || Duration.toMillis(keepAlive) < 1000)) {
     return yield* refuse("keepAlive", "a duration of at least one second", given.keepAlive)

@@ -60,8 +60,10 @@ export class SocketWire implements Wire {
 
   reset(): void {
     const socket = this.#socket
-    // Only TCP knows a reset.
-    if (socket.destroyed || !isTcp(socket)) socket.destroy()
+    // Only TCP knows a reset. While the end of our direction is on its way libuv refuses one, and Node would lose the
+    // handle over it; all that we sent is with the kernel then.
+    const isEnding = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0
+    if (socket.destroyed || isEnding || !isTcp(socket)) socket.destroy()
     else socket.resetAndDestroy()
   }
 

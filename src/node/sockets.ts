@@ -72,7 +72,7 @@ export interface Arrivals {
   readonly failed: (cause: Error) => void
 }
 
-/** A bound server. What it reports before `arrivals` is set waits with the kernel. */
+/** A bound server. What comes before `arrivals` is set finds nobody, and is ended. */
 export interface BoundServer {
   readonly server: Net.Server
   arrivals: Arrivals | undefined

@@ -5,6 +5,7 @@
  * itself and fails with `LawBroken` when its law does not hold. `effect-transport/vitest` makes tests of them.
  */
 import * as Effect from "effect/Effect"
+import * as References from "effect/References"
 import * as TestClock from "effect/testing/TestClock"
 import { makeBench } from "./bench.ts"
 import { has, LawBroken } from "./law.ts"
@@ -64,6 +65,8 @@ const run = (law: Law, subject: Subject): Effect.Effect<void, LawBroken> => {
       "TransportError",
       (error) => Effect.fail(new LawBroken({ detail: `unexpected: ${error.message}` }))
     ),
+    // Laws lose bytes on purpose, and transports say so.
+    Effect.provideService(References.MinimumLogLevel, "None"),
     Effect.catchDefect((defect) => Effect.fail(new LawBroken({ detail: `died: ${defect}` })))
   )
   // @effect-diagnostics-next-line strictEffectProvide:off

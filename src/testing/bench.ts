@@ -10,7 +10,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
@@ -303,10 +302,6 @@ export interface StuckWrite {
 export const listenerSubject = ({ subject }: Bench): Effect.Effect<ListenerSubject, LawBroken> =>
   subject.listener === undefined ? broken("the subject has no listener") : Effect.succeed(subject.listener)
 
-/** Without what it logs: a server logs the failures that a law provokes. */
-export const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.provide(effect, Logger.layer([]))
-
 /** Breaks the law unless each end has two addresses, and they are the other's. */
 export const checkMirror = (
   what: string,
@@ -366,10 +361,7 @@ export const checkPattern = (
 
 /** Breaks the law unless the bytes are these. */
 export const checkBytes = (what: string, bytes: Uint8Array, expected: Uint8Array): Effect.Effect<void, LawBroken> =>
-  check(
-    bytes.length === expected.length && bytes.every((byte, i) => byte === expected[i]),
-    () => `${what}: got ${show(bytes)} in place of ${show(expected)}`
-  )
+  check(isSame(bytes, expected), () => `${what}: got ${show(bytes)} in place of ${show(expected)}`)
 
 export const text = (string: string): Uint8Array => new TextEncoder().encode(string)
 

@@ -1,21 +1,14 @@
 /**
  * Sound transports of memory whose parts can be replaced: what every specimen is made of.
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as TestClock from "effect/testing/TestClock"
 import { MemoryWire } from "../internal/memory.ts"
-import * as Listener from "../Listener.ts"
-import { Network } from "../Network.ts"
-import * as TestTransport from "../TestTransport.ts"
 import * as Transport from "../Transport.ts"
-import * as TransportError from "../TransportError.ts"
+import type * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
-import type { Exhaustion, ListenerSubject, Subject } from "./law.ts"
+import type { Subject } from "./law.ts"
 
 /**
  * The parts of a pair that a specimen can replace.
@@ -117,82 +110,3 @@ export const overWire = (wire: Wire.Wire, replaced: Partial<Wire.Wire>): Wire.Wi
   suspend: () => wire.suspend(),
   ...replaced
 })
-
-/** The parts of a listener that a specimen can replace. */
-export interface ListenerParts {
-  /** Replaces the finished listener, in its scope. */
-  readonly listener?: ((listener: MemoryListener) => Effect.Effect<Listener.Listener, never, Scope.Scope>) | undefined
-  /** Replaces the effect that connects to it. */
-  readonly connect?:
-    | ((connect: ReturnType<ListenerSubject["connect"]>) => ReturnType<ListenerSubject["connect"]>)
-    | undefined
-}
-
-type MemoryListener = Listener.Listener<Transport.HalfCloseableTransport>
-
-/** A sound listener of memory with these parts replaced. Each has a network of its own. */
-export const listenerOf = (parts: ListenerParts = {}): ListenerSubject => {
-  const networks = new WeakMap<Listener.Listener, Network["Service"]>()
-  const finish = (listener: MemoryListener) => parts.listener?.(listener) ?? Effect.succeed(listener)
-
-  const listenOn = (network: Network["Service"], options?: Transport.TransportOptions) =>
-    network.listen("memory:sound", options).pipe(
-      Effect.flatMap(finish),
-      Effect.tap((listener) => Effect.sync(() => networks.set(listener, network)))
-    )
-
-  return {
-    listen: (options) =>
-      Effect.flatMap(
-        Layer.build(Layer.fresh(TestTransport.layerNetwork)),
-        (context) => listenOn(Context.get(context, Network), options)
-      ),
-    listenAgain: (listener) => listenOn(networks.get(listener)!),
-    connect: (listener, options) => {
-      const connect = networks.get(listener)!.connect("memory:sound", options)
-      return parts.connect?.(connect) ?? connect
-    },
-    exhaustion: exhaust(finish)
-  }
-}
-
-/** A listening socket without descriptors stays readable: it fails in every turn, until there are some again. */
-const exhaust = (
-  finish: (listener: MemoryListener) => Effect.Effect<Listener.Listener, never, Scope.Scope>
-): Effect.Effect<Exhaustion, TransportError.TransportError, Scope.Scope> =>
-  Effect.gen(function*() {
-    let port!: Parameters<Listener.Source<{ readonly served: () => void }, Transport.HalfCloseableTransport>["open"]>[0]
-    const [transport] = yield* pairOf()()
-    const listener = yield* Listener.make<{ readonly served: () => void }, Transport.HalfCloseableTransport>({
-      endpoint: { _tag: "memory", name: "short" },
-      backlogMax: 1,
-      open: (given) => {
-        port = given
-        return () => {}
-      },
-      accept: (item) =>
-        Effect.sync(() => {
-          item.served()
-          return transport as Transport.HalfCloseableTransport
-        }),
-      reject: () => {},
-      reasonOf: () => new TransportError.Failed()
-    })
-    let warnings = 0
-    const logger = Logger.make(() => warnings++)
-    const sounder = yield* finish(listener)
-    yield* sounder.serve(() => Effect.void).pipe(
-      Effect.provide(Logger.layer([logger])),
-      Effect.forkScoped
-    )
-    yield* Effect.yieldNow
-    for (let turn = 0; turn < 100; turn++) {
-      port.failed(new Error("no descriptors"))
-      yield* TestClock.adjust(10)
-    }
-    const during = warnings
-    let servedAfterwards = false
-    port.offer({ served: () => servedAfterwards = true })
-    yield* TestClock.adjust(1000)
-    return { warnings: during, busy: 0, servedAfterwards }
-  })

@@ -24,7 +24,7 @@ const main = Effect.gen(function*() {
       console.log(JSON.stringify({ warnings: warnings - before.warnings, busy }))
     }, 1000)
   })
-  yield* listener.serve((transport) =>
+  return yield* listener.serve((transport) =>
     Effect.gen(function*() {
       yield* transport.write(yield* Transport.readExactly(transport, 1))
       yield* Transport.readUntilEnd(transport)
@@ -33,8 +33,5 @@ const main = Effect.gen(function*() {
 })
 
 await Effect.runPromise(
-  Effect.scoped(main).pipe(
-    Effect.provide(NodeTransport.layerNetwork),
-    Effect.provide(Logger.layer([logger]))
-  )
+  Effect.scoped(main).pipe(Effect.provide([NodeTransport.layerNetwork, Logger.layer([logger])]))
 )

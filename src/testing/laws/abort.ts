@@ -451,7 +451,7 @@ const aborts = (
 ]
 
 /** Aborts, and answers which of these still waited at that moment: a medium may have taken a little more by then. */
-const abortUnder = <F extends Fiber.Fiber<unknown, unknown>>(
+export const abortUnder = <F extends Fiber.Fiber<unknown, unknown>>(
   bench: Bench,
   what: string,
   transport: Transport.Transport,

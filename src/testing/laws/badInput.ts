@@ -2,7 +2,6 @@
  * Law 98: what is wrong is refused before anything happens.
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
@@ -120,8 +119,8 @@ const checkOptions = Effect.fnUntraced(function*(bench: Bench) {
 const checkListener = Effect.fnUntraced(function*(bench: Bench) {
   const subject = bench.subject.listener
   if (subject === undefined) return
-  const scope = yield* Scope.make()
-  const listener = yield* Scope.provide(subject.listen(abandoned), scope)
+  const scope = yield* Effect.scope
+  const listener = yield* subject.listen(abandoned)
   const accepting = yield* bench.start(Scope.provide(listener.accept, scope))
   for (const wrong of [0, -1, 1.5, NaN, "3"]) {
     const serving = listener.serve(() => Effect.void, { connectionsMax: wrong as number })
@@ -142,5 +141,4 @@ const checkListener = Effect.fnUntraced(function*(bench: Bench) {
   const server = yield* bench.ended("accepting, after options were refused", accepting)
   yield* checkBytes("what a client said, after options were refused", yield* bench.read(server, 1), text("x"))
   yield* bench.ended("the client's write", writing)
-  yield* Scope.close(scope, Exit.void)
 })

@@ -12,6 +12,7 @@ import { eofLaws } from "./eof.ts"
 import { halfCloseLaws } from "./halfClose.ts"
 import { idempotenceLaws } from "./idempotence.ts"
 import { interruptionLaws } from "./interruption.ts"
+import { leakLaws } from "./leaks.ts"
 import { openingLaws } from "./opening.ts"
 import { orderingLaws } from "./ordering.ts"
 import { pauseLaws } from "./pause.ts"
@@ -37,6 +38,7 @@ export const laws: ReadonlyArray<Law> = [
   resetLaws,
   deadlineLaws,
   idempotenceLaws,
+  leakLaws,
   interruptionLaws,
   serverLaws,
   badInputLaws

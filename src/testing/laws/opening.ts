@@ -21,7 +21,6 @@ import {
   failsWith,
   listenerSubject,
   pattern,
-  quietly,
   readOut,
   text,
   untext
@@ -147,7 +146,7 @@ export const openingLaws: ReadonlyArray<Law> = [
       const listener = yield* listen()
       const handed: Array<Transport.Transport> = []
       const said: Array<string> = []
-      yield* bench.start(quietly(listener.serve((server) =>
+      yield* bench.start(listener.serve((server) =>
         Effect.gen(function*() {
           handed.push(server)
           // Before a byte has come: the client may wait for it.
@@ -155,7 +154,7 @@ export const openingLaws: ReadonlyArray<Law> = [
           const { bytes } = yield* readOut(server)
           if (bytes.length > 0) said.push(untext(bytes))
         })
-      )))
+      ))
 
       const silent = yield* bench.opens("connecting", connect(listener))
       const greeting = yield* bench.read(silent, 7)

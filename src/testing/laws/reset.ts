@@ -23,6 +23,7 @@ import {
   text
 } from "../bench.ts"
 import type { Law, LawBroken } from "../law.ts"
+import { abortUnder } from "./abort.ts"
 
 export const resetLaws: ReadonlyArray<Law> = [
   {
@@ -87,8 +88,7 @@ export const resetLaws: ReadonlyArray<Law> = [
         ]
         for (const [what, call] of scene) pending.push([what, yield* bench.start(Effect.exit(call(a)))])
         yield* bench.settle
-        yield* bench.within("the peer's abort", b.abort)
-        for (const [what, fiber] of pending) {
+        for (const [what, fiber] of yield* abortUnder(bench, "the peer's abort", b, pending)) {
           const exit = yield* bench.ended(`${what} that waited at the peer's abort`, fiber)
           yield* check(Exit.isFailure(exit), `${what} that waited at the peer's abort, behind what was lost, succeeded`)
         }

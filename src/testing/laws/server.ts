@@ -20,7 +20,6 @@ import {
   failsWith,
   listenerSubject,
   pattern,
-  quietly,
   readOut,
   showPulled,
   text
@@ -43,7 +42,7 @@ export const serverLaws: ReadonlyArray<Law> = [
         serversOf.get(listener)!.push(server)
         return Connection.copy(server, server)
       }
-      yield* bench.start(quietly(served.serve(echoing(served))))
+      yield* bench.start(served.serve(echoing(served)))
       for (let i = 0; i < 20; i++) {
         // All of them wait at once.
         yield* bench.start(Effect.scoped(Effect.flatMap(accepting.accept, echoing(accepting))))
@@ -75,11 +74,11 @@ export const serverLaws: ReadonlyArray<Law> = [
     needs: ["listener"],
     test: Effect.fnUntraced(function*(bench) {
       const { connect, listen, listenAgain } = yield* listenerSubject(bench)
-      const scope = yield* Scope.make()
+      const lawScope = yield* Effect.scope
+      const scope = yield* Scope.fork(lawScope)
       const listener = yield* Scope.provide(listen(abandoned), scope)
       const [client, server] = yield* meet(bench, listener)
 
-      // Whoever waits at the moment of closing: one to accept, or one to be accepted.
       const [first, second] = yield* Effect.all([
         bench.startBlocked(Effect.scoped(listener.accept)),
         bench.startBlocked(Effect.scoped(listener.accept))
@@ -96,7 +95,7 @@ export const serverLaws: ReadonlyArray<Law> = [
       const dialling = bench.within("connecting to a listener that has closed", Effect.scoped(connect(listener)))
       yield* failsWith("connecting to a listener that has closed", dialling, "Refused", "NotFound", "Unreachable")
 
-      const reborn = yield* Scope.make()
+      const reborn = yield* Scope.fork(lawScope)
       const next = yield* Scope.provide(bench.opens("listening again", listenAgain(listener)), reborn)
       yield* check(
         Endpoint.format(next.endpoint) === Endpoint.format(listener.endpoint),
@@ -112,7 +111,7 @@ export const serverLaws: ReadonlyArray<Law> = [
       )
 
       for (const [what, one, other] of [["the first", client, server], ["the next", early, successor]] as const) {
-        yield* bench.start(quietly(Connection.copy(other, other)))
+        yield* bench.start(Connection.copy(other, other))
         yield* checkEcho(bench, `a connection of ${what} listener, after it closed,`, one, 1)
         yield* one.abort
       }
@@ -126,16 +125,12 @@ export const serverLaws: ReadonlyArray<Law> = [
       const { connect, exhaustion, listen } = yield* listenerSubject(bench)
       const listener = yield* listen(abandoned)
       const serving = yield* bench.start(
-        quietly(
-          listener.serve((server) =>
-            Effect.flatMap(Transport.readExactly(server, 1), (first): Effect.Effect<void, unknown> => {
-              if (first[0] === failing) {
-                return Effect.fail("the handler failed")
-              }
-              if (first[0] === dying) throw new Error("the handler threw")
-              return Effect.andThen(server.write(first), Connection.copy(server, server))
-            })
-          )
+        listener.serve((server) =>
+          Effect.flatMap(Transport.readExactly(server, 1), (first): Effect.Effect<void, unknown> => {
+            if (first[0] === failing) return Effect.fail("the handler failed")
+            if (first[0] === dying) throw new Error("the handler threw")
+            return Effect.andThen(server.write(first), Connection.copy(server, server))
+          })
         )
       )
 

@@ -62,15 +62,13 @@ export const backpressureSpecimens: ReadonlyArray<Specimen> = [
   },
   {
     law: 35,
-    fault: "a low mark above the high one is quietly brought down to it",
+    fault: "a low mark that is given alone is not held against the high mark that comes by default",
     subject: soundSubject({
-      pair: (options) =>
-        pairOf()(
-          typeof options?.lowWaterMark !== "number" ? options : {
-            ...options,
-            lowWaterMark: Math.min(options.lowWaterMark, options.highWaterMark ?? 65_536)
-          }
-        )
+      pair: (options) => {
+        const low = options?.lowWaterMark
+        if (options?.highWaterMark !== undefined || !Number.isSafeInteger(low)) return pairOf()(options)
+        return pairOf()({ ...options, lowWaterMark: Math.min(low!, 65_536) })
+      }
     })
   },
   {

@@ -10,7 +10,6 @@ export const halfCloseSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 51,
     fault: "half-close is complete while what was written before is still queued",
-    alsoBreaks: { 71: "a half-close waits behind queued output in its test" },
     subject: brokenSubject({
       transport: (transport) => ({
         ...transport,

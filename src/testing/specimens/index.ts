@@ -10,6 +10,7 @@ import { concurrencySpecimens } from "./concurrency.ts"
 import { deadlineSpecimens } from "./deadlines.ts"
 import { eofSpecimens } from "./eof.ts"
 import { halfCloseSpecimens } from "./halfClose.ts"
+import { idempotenceSpecimens } from "./idempotence.ts"
 import { interruptionSpecimens } from "./interruption.ts"
 import { openingSpecimens } from "./opening.ts"
 import { orderingSpecimens } from "./ordering.ts"
@@ -35,6 +36,7 @@ export const specimens: ReadonlyArray<Specimen> = [
   abortSpecimens,
   resetSpecimens,
   deadlineSpecimens,
+  idempotenceSpecimens,
   interruptionSpecimens,
   serverSpecimens,
   badInputSpecimens

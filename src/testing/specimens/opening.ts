@@ -7,9 +7,10 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Transport from "../../Transport.ts"
-import { Refused, TransportError } from "../../TransportError.ts"
+import { type Reason, Refused, TimedOut, TransportError } from "../../TransportError.ts"
 import type { Specimen } from "../law.ts"
-import { brokenSubject, listenerOf, soundSubject } from "../sound.ts"
+import { brokenSubject, soundSubject } from "../sound.ts"
+import { listenerOf } from "../soundListener.ts"
 
 const sound = soundSubject()
 
@@ -39,9 +40,7 @@ export const openingSpecimens: ReadonlyArray<Specimen> = [
         name: "a port that nobody listens on",
         open: Effect.suspend(() => {
           timers.push("a time limit of 30 seconds")
-          return Effect.fail(
-            new TransportError({ operation: "open", endpoint: "memory:nobody", reason: new Refused() })
-          )
+          return Effect.fail(openFailure(new Refused()))
         }),
         reasons: ["Refused"]
       }],
@@ -62,6 +61,23 @@ export const openingSpecimens: ReadonlyArray<Specimen> = [
             return transport
           })
       })
+    })
+  },
+  {
+    law: 3,
+    fault: "a time limit of zero is taken for none",
+    subject: soundSubject({
+      listener: {
+        ...listenerOf(),
+        blackHole: Effect.succeed((options) =>
+          options?.connectTimeout
+            ? Effect.timeoutOrElse(Effect.never, {
+              duration: options.connectTimeout,
+              orElse: () => Effect.fail(openFailure(new TimedOut({ phase: "connect" })))
+            })
+            : Effect.never
+        )
+      }
     })
   },
   {
@@ -95,6 +111,8 @@ export const openingSpecimens: ReadonlyArray<Specimen> = [
     })
   }
 ]
+
+const openFailure = (reason: Reason) => new TransportError({ operation: "open", endpoint: "memory:nobody", reason })
 
 const firstByte = (server: Transport.Transport): Effect.Effect<unknown> =>
   Effect.exit(Effect.scoped(Effect.flatMap(server.reader, (reader) => Effect.flatMap(reader.pull, reader.unread))))

@@ -8,7 +8,8 @@ import type * as Listener from "../../Listener.ts"
 import type * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
 import type { Specimen } from "../law.ts"
-import { listenerOf, soundSubject } from "../sound.ts"
+import { soundSubject } from "../sound.ts"
+import { listenerOf } from "../soundListener.ts"
 
 export const serverSpecimens: ReadonlyArray<Specimen> = [
   {
@@ -28,6 +29,15 @@ export const serverSpecimens: ReadonlyArray<Specimen> = [
             })
             return { ...listener, accept }
           })
+      })
+    })
+  },
+  {
+    law: 95,
+    fault: "a listener on a free port says that it is on port 0",
+    subject: soundSubject({
+      listener: listenerOf({
+        listener: (listener) => Effect.succeed({ ...listener, endpoint: { _tag: "tcp", host: "127.0.0.1", port: 0 } })
       })
     })
   },

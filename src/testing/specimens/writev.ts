@@ -80,8 +80,7 @@ export const writevSpecimens: ReadonlyArray<Specimen> = [
     law: 23,
     fault: "a sequence never waits for room: it is queued beyond the marks",
     alsoBreaks: {
-      38: "what is stacked on it writes sequences, and waits for nothing",
-      71: "one of its writes that wait is a sequence"
+      38: "what is stacked on it writes sequences, and waits for nothing"
     },
     subject: brokenSubject({
       transport: (transport) => ({
