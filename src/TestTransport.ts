@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Endpoint from "./Endpoint.ts"
+import { concat } from "./internal/bytes.ts"
 import { MemoryWire } from "./internal/memory.ts"
 import * as Listener from "./Listener.ts"
 import { Network } from "./Network.ts"
@@ -209,15 +210,14 @@ export const connectScript = (
   Effect.gen(function*() {
     const resolved = yield* resolve(options, "memory:script")
     yield* checkScript(script)
-    const player: Player = { step: script[0], number: 1 }
-    let fiber: Fiber.Fiber<void, ScriptFailed> | undefined
+    const player: Player = { step: script[0], number: 1, fiber: undefined }
     // The order of their release: our end closes, as the script may expect; the script is judged; the peer is let go.
     const peerScope = yield* Scope.fork(yield* Effect.scope)
     const [peer, wireOfPeer] = yield* Scope.provide(end("script", 2, resolved, undefined), peerScope)
-    yield* Effect.addFinalizer((exit) => Effect.suspend(() => finishScript(player, fiber!, exit)))
+    yield* Effect.addFinalizer((exit) => finishScript(player, exit))
     const [transport, wire] = yield* end("script", 1, resolved, undefined)
     MemoryWire.join(wire, wireOfPeer)
-    fiber = yield* Effect.forkDetach(play(player, script, peer))
+    player.fiber = yield* Effect.forkDetach(play(player, script, peer))
     return transport
   })
 
@@ -333,6 +333,7 @@ const toBytes = (bytes: Uint8Array | string): Uint8Array =>
 interface Player {
   step: Step | undefined
   number: number
+  fiber: Fiber.Fiber<void, ScriptFailed> | undefined
 }
 
 const checkScript = (script: ReadonlyArray<Step>): Effect.Effect<void, TransportError.TransportError> => {
@@ -365,7 +366,7 @@ const checkScript = (script: ReadonlyArray<Step>): Effect.Effect<void, Transport
 const play = (player: Player, script: ReadonlyArray<Step>, peer: MemoryTransport): Effect.Effect<void, ScriptFailed> =>
   Effect.scoped(Effect.gen(function*() {
     const reader = yield* Effect.orDie(peer.reader)
-    let arrived = new Uint8Array(0)
+    let arrived: Uint8Array = new Uint8Array(0)
     let ended = false
 
     const failed = (actual: string) =>
@@ -438,12 +439,11 @@ const play = (player: Player, script: ReadonlyArray<Step>, peer: MemoryTransport
     return undefined
   })).pipe(Effect.tapError(() => peer.abort))
 
-const finishScript = (
-  player: Player,
-  fiber: Fiber.Fiber<void, ScriptFailed>,
-  exit: Exit.Exit<unknown, unknown>
-): Effect.Effect<void> =>
+const finishScript = (player: Player, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
   Effect.gen(function*() {
+    const { fiber } = player
+    // The program's end was never made.
+    if (fiber === undefined) return
     // The peer is woken as bytes and ends move, so all that it can still do is to take its turn.
     for (let turn = 0; turn < 16 && fiber.pollUnsafe() === undefined; turn++) yield* Effect.yieldNow
     const finished = fiber.pollUnsafe()
@@ -475,14 +475,4 @@ const describe = (step: Step | undefined): string => {
 const quote = (bytes: Uint8Array): string => {
   const shown = JSON.stringify(new TextDecoder("latin1").decode(bytes.subarray(0, 64)))
   return bytes.length > 64 ? `${shown} and ${bytes.length - 64} bytes more` : shown
-}
-
-const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
-  const all = new Uint8Array(chunks.reduce((bytes, chunk) => bytes + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
 }

@@ -18,6 +18,7 @@ import type * as Scope from "effect/Scope"
 import type { Connection, HalfCloseable, Reader } from "./Connection.ts"
 import * as Connections from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
+import { concat } from "./internal/bytes.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import type { Machine, MachineOut } from "./Machine.ts"
 import { Network } from "./Network.ts"
@@ -423,7 +424,7 @@ const gather = (
       const chunks: Array<Uint8Array> = []
       let have = 0
       const step: Gathered = Effect.suspend(() =>
-        have >= bytes ? onFull(join(chunks, have), reader) : Pull.matchEffect(restore(reader.pull), {
+        have >= bytes ? onFull(concat(chunks), reader) : Pull.matchEffect(restore(reader.pull), {
           onSuccess: (more) => {
             for (const chunk of more) {
               chunks.push(chunk)
@@ -431,7 +432,7 @@ const gather = (
             }
             return step
           },
-          onDone: () => onEnd(join(chunks, have)),
+          onDone: () => onEnd(concat(chunks)),
           onFailure: Effect.failCause
         })
       )
@@ -440,17 +441,6 @@ const gather = (
   ))
 
 type Gathered = Effect.Effect<Uint8Array, TransportError.TransportError>
-
-const join = (chunks: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array => {
-  if (chunks.length === 1) return chunks[0]!
-  const all = new Uint8Array(bytes)
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
-}
 
 type Fail = Effect.Effect<never, TransportError.TransportError>
 

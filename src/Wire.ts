@@ -439,9 +439,8 @@ class Mouth {
         })
         : this.released
     )
-    const failing = (error: TransportError.TransportError) => Effect.andThen(this.released, Effect.fail(error))
     return Effect.onInterrupt(
-      Effect.andThen(Effect.catch(closing, failing), lingering),
+      Effect.andThen(closing, lingering),
       () => Effect.sync(() => core.abort(duplex.closedBy(by === "scope" ? "scope" : "abort", cause)))
     )
   }
@@ -487,7 +486,7 @@ class Mouth {
   get abandon(): Fail {
     return Effect.suspend(() => {
       this.core.abort({ _tag: "FlushTimedOut" })
-      return this.fail("close", { _tag: "FlushTimedOut" })
+      return Effect.andThen(this.released, this.fail("close", { _tag: "FlushTimedOut" }))
     })
   }
 

@@ -5,7 +5,7 @@
 import type { Port, Wire } from "./duplex.ts"
 
 /** How an end was lost, as the native error of memory. */
-export class MemoryReset extends Error {
+class MemoryReset extends Error {
   readonly code = "ECONNRESET"
 }
 

@@ -67,7 +67,7 @@ const socketOptions: Net.SocketConstructorOpts & { readonly writableHighWaterMar
 }
 
 /** What a listening socket reports. */
-export interface Arrivals {
+interface Arrivals {
   readonly arrived: (socket: Net.Socket) => void
   readonly failed: (cause: Error) => void
 }

@@ -15,6 +15,7 @@ import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as Connection from "../Connection.ts"
+import { concat } from "../internal/bytes.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import { type Clogged, LawBroken, type ListenerSubject, type Pair, type Subject } from "./law.ts"
@@ -292,7 +293,7 @@ export const makeBench = (subject: Subject): Bench => {
 }
 
 /** A write that waits while nobody reads, and how much went before it. */
-export interface StuckWrite {
+interface StuckWrite {
   readonly fiber: Fiber.Fiber<void, TransportError.TransportError>
   readonly before: number
   readonly bytes: number
@@ -480,17 +481,6 @@ export const readOut = (
       else return { bytes: concat(chunks), how }
     }
   })
-
-/** The chunks in one piece. */
-export const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const all = new Uint8Array(chunks.reduce((bytes, chunk) => bytes + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
-}
 
 /** Breaks the law unless a read finds the end. */
 export const checkEnd = (what: string, pulled: Pulled): Effect.Effect<void, LawBroken> =>

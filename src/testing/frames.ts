@@ -7,9 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import { concat } from "../internal/bytes.ts"
 import * as Transport from "../Transport.ts"
 import type { TransportError } from "../TransportError.ts"
-import { type Bench, broken, check, concat, readOut } from "./bench.ts"
+import { type Bench, broken, check, readOut } from "./bench.ts"
 import type { LawBroken } from "./law.ts"
 
 interface Sent {

@@ -242,25 +242,19 @@ describeWith(["openssl"], "openssl", () => {
     () =>
       live(Effect.gen(function*() {
         const home = yield* folder
-        const made = yield* run("openssl", [
-          ..."req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost".split(" "),
-          ...["-keyout", join(home, "key.pem"), "-out", join(home, "cert.pem")]
-        ])
+        const made = yield* run(
+          "openssl",
+          "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost".split(" ")
+            .concat("-keyout", join(home, "key.pem"), "-out", join(home, "cert.pem"))
+        )
         assert.strictEqual(yield* made.exited, 0)
         const reserved = yield* Effect.scoped(listen("tcp://127.0.0.1:0"))
         const serverPort = reserved.endpoint._tag === "tcp" ? reserved.endpoint.port : 0
-        const server = yield* run("openssl", [
-          ...[
-            "s_server",
-            "-accept",
-            String(serverPort),
-            "-cert",
-            join(home, "cert.pem"),
-            "-key",
-            join(home, "key.pem")
-          ],
-          ...["-rev", "-naccept", "1"]
-        ])
+        const server = yield* run(
+          "openssl",
+          `s_server -rev -naccept 1 -accept ${serverPort}`.split(" ")
+            .concat("-cert", join(home, "cert.pem"), "-key", join(home, "key.pem"))
+        )
         yield* server.printed(/ACCEPT/)
 
         const listener = yield* listen("tcp://127.0.0.1:0")
@@ -270,10 +264,11 @@ describeWith(["openssl"], "openssl", () => {
           const right = yield* connect(`tcp://127.0.0.1:${serverPort}`)
           yield* Connection.copyBidirectional(left, right)
         })))
-        const client = yield* run("openssl", [
-          ...["s_client", "-connect", `127.0.0.1:${port}`, "-CAfile", join(home, "cert.pem"), "-quiet", "-no_ign_eof"],
-          "-verify_return_error"
-        ])
+        const client = yield* run(
+          "openssl",
+          `s_client -quiet -no_ign_eof -verify_return_error -connect 127.0.0.1:${port}`.split(" ")
+            .concat("-CAfile", join(home, "cert.pem"))
+        )
         client.child.stdin!.write("straight\n")
         yield* client.printed(/thgiarts/)
         client.child.stdin!.end()

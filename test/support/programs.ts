@@ -1,7 +1,7 @@
 /**
  * Programs of others as peers: each runs for the length of a scope and is ended by its own id.
  */
-import { Deferred, Effect, Scope } from "effect"
+import { Effect, Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 
@@ -90,9 +90,3 @@ def read_all(peer):
     if not some: return data
     data += some
 `
-
-/** Something that is done once, from any of several places. */
-export const signal = Effect.map(Deferred.make<void>(), (deferred) => ({
-  done: Deferred.succeed(deferred, undefined),
-  wait: Deferred.await(deferred)
-}))

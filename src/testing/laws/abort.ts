@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Connection from "../../Connection.ts"
+import { concat } from "../../internal/bytes.ts"
 import * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
 import {
@@ -14,7 +15,6 @@ import {
   check,
   checkBytes,
   checkReadFails,
-  concat,
   failsWith,
   halfCloseable,
   junkByte,

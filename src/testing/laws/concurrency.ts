@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Connection from "../../Connection.ts"
+import { concat } from "../../internal/bytes.ts"
 import * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
 import {
@@ -14,7 +15,6 @@ import {
   check,
   checkBytes,
   checkReadFails,
-  concat,
   failsWith,
   halfCloseable,
   isSame,

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Connection from "../../Connection.ts"
+import { concat } from "../../internal/bytes.ts"
 import * as Transport from "../../Transport.ts"
 import { TransportError } from "../../TransportError.ts"
 import {
@@ -14,7 +15,6 @@ import {
   check,
   checkBytes,
   checkEnd,
-  concat,
   failsWith,
   halfCloseable,
   junkByte,

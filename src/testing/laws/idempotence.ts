@@ -6,9 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import { concat } from "../../internal/bytes.ts"
 import * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
-import { type Bench, check, checkBytes, concat, outcome, pattern, pullOnce, randomOf } from "../bench.ts"
+import { type Bench, check, checkBytes, outcome, pattern, pullOnce, randomOf } from "../bench.ts"
 import type { Law } from "../law.ts"
 
 export const idempotenceLaws: ReadonlyArray<Law> = [

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Connection from "../../Connection.ts"
+import { concat } from "../../internal/bytes.ts"
 import * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
 import {
@@ -15,7 +16,6 @@ import {
   checkBytes,
   checkPattern,
   checkReadFails,
-  concat,
   failsWith,
   halfCloseable,
   pattern,

@@ -2,7 +2,6 @@
  * Laws 83 to 85: nothing is left of what is over.
  */
 import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -52,35 +51,27 @@ export const leakLaws: ReadonlyArray<Law> = [
     title:
       "an operation that is over leaves nothing behind, and the handler of a connection that is over can be collected",
     test: Effect.fnUntraced(function*(bench) {
+      const { gc } = globalThis as { readonly gc?: (() => void) | undefined }
+      if (gc === undefined) {
+        return yield* broken("it needs a garbage collection on demand: run node with --expose-gc")
+      }
       const warnings = yield* watchWarnings
-      const collect = yield* collector(bench)
 
       const [a, b] = yield* bench.pair(abandoned)
       const before = yield* bench.held
-      yield* collect(
-        "reads that waited, on a transport that lives",
-        few,
-        yield* Effect.scoped(waitingReads(bench, a, b))
-      )
-      yield* bench.heldAtMost("what the transport held before 10,000 reads waited", before)
-      yield* collect(
-        "writes that waited, on a transport that lives",
-        few,
-        yield* Effect.scoped(waitingWrites(bench, a, b))
-      )
-      yield* bench.heldAtMost("what the transport held before 10,000 writes waited", before)
+      const residue: Array<Residue> = [
+        { what: "reads that waited", most: few, refs: yield* Effect.scoped(waitingReads(bench, a, b)) },
+        { what: "writes that waited", most: few, refs: yield* Effect.scoped(waitingWrites(bench, a, b)) }
+      ]
       yield* pass(bench, "after 10,000 reads and 10,000 writes that waited", a, b)
-
+      yield* bench.heldAtMost("what the transport held before 10,000 reads and writes waited", before)
       for (const ending of endings) {
-        const scope = yield* Scope.fork(yield* Effect.scope)
-        const pair = yield* Scope.provide(bench.pair(brief), scope)
-        yield* collect(
-          `those who worked with a transport that ended by ${ending}`,
-          0,
-          yield* Effect.scoped(finish(bench, pair, ending))
-        )
-        yield* bench.within("the end of their scope", Scope.close(scope, Exit.void), { millis: 20 })
+        const refs = yield* finished(bench, ending)
+        residue.push({ what: `of those who worked with a transport that ended by ${ending}`, most: 0, refs })
       }
+      yield* collect(bench, gc, residue)
+      // Nothing is left of a transport itself, when its scope is over.
+      yield* collect(bench, gc, [{ what: "of the transports whose scope is over", most: 0, refs: yield* gone(bench) }])
       yield* check(warnings.length === 0, () => `there were warnings: ${warnings.join(", ")}`)
     })
   },
@@ -268,36 +259,15 @@ const pass = Effect.fnUntraced(function*(
 /** Of many operations the last few may still be in somebody's hands. */
 const few = 10
 
-/** What only an operation holds: the fiber that waits has it in its context, and what it runs when it wakes. */
-class Trace {
-  used = false
-}
-
-const TraceOf = Context.Reference<Trace | undefined>("effect-transport/testing/Trace", {
-  defaultValue: () => undefined
-})
-
-/** The operation with a trace of its own, and a weak reference to that. */
-const traced = <A, E>(
-  operation: (trace: Trace) => Effect.Effect<A, E>
-): readonly [effect: Effect.Effect<A, E>, ref: WeakRef<Trace>] => {
-  const trace = new Trace()
-  const effect = Effect.onExit(operation(trace), () =>
-    Effect.sync(() => {
-      trace.used = true
-    }))
-  return [Effect.provideService(effect, TraceOf, trace), new WeakRef(trace)]
-}
-
 const operations = 10_000
 
 /** So many reads that wait, one after the other; most are interrupted and some get something. */
 const waitingReads = Effect.fnUntraced(function*(bench: Bench, a: Transport.Transport, b: Transport.Transport) {
   const refs: Array<WeakRef<object>> = []
   for (let i = 0; i < operations; i++) {
-    const [read, ref] = traced(() => pullOnce(a))
-    const reading = yield* Effect.forkDetach(read, { startImmediately: true })
-    refs.push(ref)
+    const reading = yield* fork(pullOnce(a))
+    // Whatever is left of a read that waited would wake its fiber.
+    refs.push(new WeakRef(reading))
     if (i % 100 > 0) yield* Fiber.interrupt(reading)
     else {
       const writing = yield* bench.start(b.write(text("x")))
@@ -308,73 +278,87 @@ const waitingReads = Effect.fnUntraced(function*(bench: Bench, a: Transport.Tran
   return refs
 })
 
-/** So many writes that wait all at once; half of them are interrupted and the others go out. */
+/** So many writes that wait all at once; the first half of them is interrupted and the other goes out. */
 const waitingWrites = Effect.fnUntraced(function*(bench: Bench, a: Transport.Transport, b: Transport.Transport) {
   const accepted = yield* bench.fill(a)
   const refs: Array<WeakRef<object>> = []
   const writing: Array<Fiber.Fiber<void, TransportError>> = []
   for (let i = 0; i < operations; i++) {
-    const [write, ref] = traced(() => a.write(new Uint8Array(10)))
-    writing.push(yield* Effect.forkDetach(write, { startImmediately: true }))
-    refs.push(ref)
+    const out = new Uint8Array(10)
+    const fiber = yield* fork(a.write(out))
+    refs.push(new WeakRef(fiber), new WeakRef(out))
+    writing.push(fiber)
   }
   let sent = operations
-  for (let i = 0; i < operations; i += 2) {
+  for (let i = 0; i < operations / 2; i++) {
     const exit = yield* Effect.andThen(Fiber.interrupt(writing[i]!), Fiber.await(writing[i]!))
     const verdict = Exit.isFailure(exit) ? Transport.delivery(exit.cause) : undefined
     if (verdict?._tag === "Some" && verdict.value === "NotSent") sent--
   }
   yield* bench.receive("what was accepted before 10,000 writes waited", b, pattern(accepted))
   yield* bench.receive("what was written by those who waited", b, new Uint8Array(sent * 10))
-  for (let i = 1; i < operations; i += 2) yield* bench.ended("a write that waited", writing[i]!)
+  for (let i = operations / 2; i < operations; i++) yield* bench.ended("a write that waited", writing[i]!)
   return refs
 })
 
-/** Lets a handler and others work with the connection until it ends. Who has worked with it is over then. */
-const finish = Effect.fnUntraced(function*(bench: Bench, pair: Pair, ending: (typeof endings)[number]) {
-  const refs: Array<WeakRef<object>> = []
-  const working: Array<Fiber.Fiber<unknown>> = []
-  for (const each of pair) {
-    for (
-      const [effect, ref] of [
-        traced((trace) =>
-          Connection.forEach(each, () =>
-            Effect.sync(() => {
-              trace.used = true
-            }))
-        ),
-        traced(() => each.closed),
-        traced(() => Effect.andThen(each.write(text("hello")), each.flush))
+const fork = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkDetach(effect, { startImmediately: true })
+
+/**
+ * Lets handlers and others work with a connection until it ends. They are over then, and the transport is still there
+ * with its scope.
+ */
+const finished = Effect.fnUntraced(function*(bench: Bench, ending: (typeof endings)[number]) {
+  const pair = yield* bench.pair(brief)
+  return yield* Effect.scoped(Effect.gen(function*() {
+    const refs: Array<WeakRef<object>> = []
+    const working: Array<Fiber.Fiber<string>> = []
+    for (const each of pair) {
+      const handler = () => Effect.sync(() => working.length)
+      refs.push(new WeakRef(handler))
+      const [handling, waiting, writing] = [
+        yield* bench.start(outcome(Connection.forEach(each, handler))),
+        yield* bench.start(outcome(each.closed)),
+        yield* bench.start(outcome(Effect.andThen(each.write(text("hello")), each.flush)))
       ]
-    ) {
-      working.push(yield* bench.start(Effect.exit(effect)))
-      refs.push(ref)
+      working.push(handling, waiting, writing)
     }
-  }
-  yield* bench.settle
-  yield* end(bench, pair, ending)
-  for (const fiber of working) yield* bench.ended(`one who worked with it, after ${ending},`, fiber)
-  return refs
+    for (const fiber of working) refs.push(new WeakRef(fiber))
+    yield* bench.settle
+    yield* end(bench, pair, ending)
+    for (const fiber of working) yield* bench.ended(`one who worked with it, after ${ending},`, fiber)
+    return refs
+  }))
 })
 
-/** Collects garbage until no more than so many of the references are left, and breaks the law if that does not come. */
-const collector = (bench: Bench) =>
-  Effect.gen(function*() {
-    const { gc } = globalThis as { readonly gc?: (() => void) | undefined }
-    if (gc === undefined) {
-      return yield* broken("this law needs a garbage collection on demand: run node with --expose-gc")
-    }
-    return Effect.fnUntraced(function*(what: string, most: number, refs: ReadonlyArray<WeakRef<object>>) {
-      let left = refs.length
-      for (let round = 0; round < 20 && left > most; round++) {
-        // What was looked at in a turn is kept until the turn is over.
-        yield* bench.settle
-        gc()
-        left = refs.reduce((count, ref) => ref.deref() === undefined ? count : count + 1, 0)
-      }
-      yield* check(left <= most, () => `${left} of ${refs.length} ${what} are still held`)
-    })
-  })
+/** Transports that have ended in each way, and their scopes too. */
+const gone = (bench: Bench) =>
+  Effect.forEach(endings, (ending) =>
+    Effect.scoped(Effect.gen(function*() {
+      const pair = yield* bench.pair(brief)
+      yield* end(bench, pair, ending)
+      return pair.map((each) => new WeakRef(each))
+    }))).pipe(Effect.map((refs) => refs.flat()))
+
+interface Residue {
+  readonly what: string
+  /** How many may still be there. */
+  readonly most: number
+  readonly refs: ReadonlyArray<WeakRef<object>>
+}
+
+/** Collects garbage, and breaks the law unless what is left of them comes down to what may be left. */
+const collect = Effect.fnUntraced(function*(bench: Bench, gc: () => void, residue: ReadonlyArray<Residue>) {
+  const left = (refs: ReadonlyArray<WeakRef<object>>) =>
+    refs.reduce((count, ref) => ref.deref() === undefined ? count : count + 1, 0)
+  for (let round = 1;; round++) {
+    // What was looked at in a turn is kept until the turn is over.
+    yield* bench.settle
+    gc()
+    const held = residue.find(({ most, refs }) => left(refs) > most)
+    if (held === undefined) return
+    yield* check(round < 20, () => `${left(held.refs)} of ${held.refs.length} ${held.what} are still held`)
+  }
+})
 
 /** The warnings that the platform gives from now on, where it has any. */
 const watchWarnings: Effect.Effect<ReadonlyArray<string>, never, Scope.Scope> = Effect.suspend(() => {

@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Connection from "../../Connection.ts"
+import { concat } from "../../internal/bytes.ts"
 import * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
 import {
@@ -246,7 +247,7 @@ export const readingLaws: ReadonlyArray<Law> = [
         }
       }
       yield* bench.ended("the peer's writing", sending)
-      yield* checkPattern("what was read", joinAll(kept.map(({ chunk }) => chunk)), total)
+      yield* checkPattern("what was read", concat(kept.map(({ chunk }) => chunk)), total)
       // Small ones, each in a piece of its own as far as the transport likes.
       for (let round = 0; round < 300; round++) {
         const sending = yield* bench.start(b.write(new Uint8Array(100).fill(round)))
@@ -268,7 +269,7 @@ export const readingLaws: ReadonlyArray<Law> = [
       const [c, d] = yield* bench.pair()
       const sendingAll = yield* bench.start(Effect.andThen(send(d), d.close))
       yield* bench.within("reading to the end", Connection.forEach(c, (batch) => Effect.sync(() => keep(batch))))
-      yield* checkPattern("what was read by forEach", joinAll(kept.map(({ chunk }) => chunk)), total)
+      yield* checkPattern("what was read by forEach", concat(kept.map(({ chunk }) => chunk)), total)
       yield* checkKept
       yield* bench.within("our close", c.close)
       yield* bench.ended("the peer's writing and close", sendingAll)
@@ -311,13 +312,3 @@ const checkNotEmpty = (what: string, chunks: ReadonlyArray<Uint8Array>): Effect.
     }
     return bytes
   })
-
-const joinAll = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const all = new Uint8Array(chunks.reduce((bytes, chunk) => bytes + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
-}

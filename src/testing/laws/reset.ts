@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Connection from "../../Connection.ts"
+import { concat } from "../../internal/bytes.ts"
 import * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
 import {
@@ -14,7 +15,6 @@ import {
   check,
   checkPattern,
   checkReadFails,
-  concat,
   failsWith,
   halfCloseable,
   pattern,

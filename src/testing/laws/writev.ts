@@ -4,6 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { concat } from "../../internal/bytes.ts"
 import * as Transport from "../../Transport.ts"
 import {
   abandoned,
@@ -11,7 +12,6 @@ import {
   broken,
   check,
   checkBytes,
-  concat,
   failsWith,
   isSame,
   makeBench,

@@ -11,6 +11,10 @@ export const deadlineSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 79,
     fault: "a read that runs out of time pauses the transport, and what resumes it resumes reading alone",
+    alsoBreaks: {
+      80: "it lets a read and a write run out of time together, and writes on",
+      81: "it writes after reads that ran out of time"
+    },
     subject: brokenSubject({
       transport: (transport) => ({
         ...transport,

@@ -8,17 +8,18 @@ import { brokenSubject } from "../sound.ts"
 export const idempotenceSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 82,
-    fault: "a pause of a transport that was aborted dies: its handle is gone",
+    fault: "a close while a half-close waits is taken for a repetition of it, and lets go of nothing",
     subject: brokenSubject(() => {
-      let isGone = false
+      let waiting = 0
       return {
         transport: (transport) => ({
           ...transport,
-          abort: Effect.suspend(() => {
-            isGone = true
-            return transport.abort
-          }),
-          pause: Effect.suspend(() => isGone ? Effect.die(new Error("the handle is gone")) : transport.pause)
+          halfClose: Effect.acquireUseRelease(
+            Effect.sync(() => waiting++),
+            () => transport.halfClose,
+            () => Effect.sync(() => waiting--)
+          ),
+          close: Effect.suspend(() => waiting > 0 ? transport.halfClose : transport.close)
         })
       }
     })

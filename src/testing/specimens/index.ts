@@ -12,6 +12,7 @@ import { eofSpecimens } from "./eof.ts"
 import { halfCloseSpecimens } from "./halfClose.ts"
 import { idempotenceSpecimens } from "./idempotence.ts"
 import { interruptionSpecimens } from "./interruption.ts"
+import { leakSpecimens } from "./leaks.ts"
 import { openingSpecimens } from "./opening.ts"
 import { orderingSpecimens } from "./ordering.ts"
 import { pauseSpecimens } from "./pause.ts"
@@ -37,6 +38,7 @@ export const specimens: ReadonlyArray<Specimen> = [
   resetSpecimens,
   deadlineSpecimens,
   idempotenceSpecimens,
+  leakSpecimens,
   interruptionSpecimens,
   serverSpecimens,
   badInputSpecimens
