@@ -9,6 +9,7 @@ export const idempotenceSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 82,
     fault: "a close while a half-close waits is taken for a repetition of it, and lets go of nothing",
+    alsoBreaks: { 54: "its test closes while a half-close waits" },
     subject: brokenSubject(() => {
       let waiting = 0
       return {
