@@ -126,7 +126,7 @@ export const stream = <In, Out, E>(
     Channel.fromTransform((_, scope) =>
       Effect.map(
         Scope.provide(self.reader, scope),
-        (reader) => batchMax === Infinity ? reader.pull : pullAtMost(reader, Math.max(1, Math.trunc(batchMax)))
+        (reader) => batchMax === Infinity ? reader.pull : pullAtMost(reader, Math.max(1, Math.trunc(batchMax) || 1))
       )
     )
   )
@@ -158,7 +158,7 @@ export const sink = <In, Out, E>(
  *
  * **Details**
  *
- * Completes at the end of input. A failure of `f` ends it, and what has not been handed to `f` stays for the next
+ * Completes at the end of input. `close` and `abort` end it once `f` has ended. A failure of `f` ends it, and what has not been handed to `f` stays for the next
  * reader; an interruption interrupts `f`.
  *
  * @category combinators
@@ -274,7 +274,7 @@ export const copyBidirectional = <A, B, E, E2>(
  * **Details**
  *
  * `close` and `halfClose` of the joined connection end the writing half as `close` does; `close` ends both. `abort` aborts
- * both. `closed` waits for both, and fails with what ended the first that failed.
+ * both. `close` and `closed` wait for both halves, also when one fails.
  *
  * @category constructors
  * @since 0.1.0
@@ -290,13 +290,10 @@ export const staple = <In, Out, E, E2, Ignored>(halves: {
     write: writing.write,
     writeAll: writing.writeAll,
     halfClose: writing.close,
-    close: Effect.flatMap(
-      Effect.all([Effect.exit(writing.close), Effect.exit(reading.close)], { concurrency: 2 }),
-      ([ofWriting, ofReading]): Exit.Exit<void, E | E2> => Exit.isFailure(ofWriting) ? ofWriting : ofReading
-    ),
+    close: bothOf(writing.close, reading.close),
     abort,
     abortWith: (cause) => Effect.andThen(writing.abortWith(cause), reading.abortWith(cause)),
-    closed: Effect.andThen(reading.closed, writing.closed)
+    closed: bothOf(reading.closed, writing.closed)
   }
 }
 
@@ -316,7 +313,8 @@ type ItemOut<C> = C extends Connection<any, infer Out, any> ? Out : never
 
 /**
  * Shows what passes: `onRead` sees each batch as it is pulled, `onWrite` what is about to be written. Neither changes
- * anything; each runs in the fiber that reads or writes, so a slow one slows that direction.
+ * anything; each runs in the fiber that reads or writes, so a slow one slows that direction. A pull that is interrupted
+ * while `onRead` runs puts its batch back, and `onRead` sees it again.
  *
  * @category combinators
  * @since 0.1.0
@@ -330,8 +328,7 @@ export const tap: {
     ...self,
     reader: onRead === undefined ? self.reader : Effect.map(self.reader, (reader): Reader<In, E> => ({
       unread: reader.unread,
-      // The batch is with the observer already when an interruption arrives, so it is with the caller too.
-      pull: Effect.uninterruptibleMask((restore) => Effect.tap(restore(reader.pull), onRead)),
+      pull: tapPull(reader, onRead),
       forEach: reader.forEach && ((f) => reader.forEach!((batch) => Effect.andThen(onRead(batch), f(batch))))
     })),
     write: onWrite === undefined
@@ -344,6 +341,13 @@ export const tap: {
 })
 
 // ---------------------------------------------------------------------------------------------------------------------
+
+/** Waits for both, and fails with the first failure in this order. */
+const bothOf = <E, E2>(one: Effect.Effect<void, E>, other: Effect.Effect<void, E2>): Effect.Effect<void, E | E2> =>
+  Effect.flatMap(
+    Effect.all([Effect.exit(one), Effect.exit(other)], { concurrency: 2 }),
+    ([first, second]): Exit.Exit<void, E | E2> => Exit.isFailure(first) ? first : second
+  )
 
 /** Runs `f` with the lease. `restore` marks what may be interrupted: between a pull and its `unread` nothing may. */
 const withReader = <In, Out, E, A, E2>(
@@ -364,6 +368,18 @@ const pullAtMost = <In, E>(reader: Reader<In, E>, max: number): Pull.Pull<NonEmp
           reader.unread(items.slice(max)),
           items.slice(0, max) as unknown as NonEmptyReadonlyArray<In>
         ))
+  )
+
+/** Interrupted while the observer looks on, the batch goes back, since its caller will not have it. */
+const tapPull = <In, E>(
+  reader: Reader<In, E>,
+  onRead: (items: ReadonlyArray<In>) => Effect.Effect<void>
+): Pull.Pull<NonEmptyReadonlyArray<In>, E> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      restore(reader.pull),
+      (items) => Effect.as(Effect.onInterrupt(restore(onRead(items)), () => reader.unread(items)), items)
+    )
   )
 
 const untilDone = <A, E, R>(step: Effect.Effect<A, E, R>): Effect.Effect<void, Pull.ExcludeDone<E>, R> =>

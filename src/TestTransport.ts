@@ -209,11 +209,13 @@ export const connectScript = (
 ): Effect.Effect<Transport.HalfCloseableTransport, TransportError.TransportError, Scope.Scope> =>
   Effect.gen(function*() {
     const resolved = yield* resolve(options, "memory:script")
+    const peerOptions = yield* resolve(undefined, "memory:script")
     yield* checkScript(script)
     const player: Player = { step: script[0], number: 1, fiber: undefined }
     // The order of their release: our end closes, as the script may expect; the script is judged; the peer is let go.
     const peerScope = yield* Scope.fork(yield* Effect.scope)
-    const [peer, wireOfPeer] = yield* Scope.provide(end("script", 2, resolved, undefined), peerScope)
+    // The options are the program's: a peer that followed them too could end what the script has yet to send.
+    const [peer, wireOfPeer] = yield* Scope.provide(end("script", 2, peerOptions, undefined), peerScope)
     yield* Effect.addFinalizer((exit) => finishScript(player, exit))
     const [transport, wire] = yield* end("script", 1, resolved, undefined)
     MemoryWire.join(wire, wireOfPeer)

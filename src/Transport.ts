@@ -342,7 +342,11 @@ export const writeWithin: {
         fail(self, "write", new TransportError.TimedOut({ phase: "write" }), verdict)
       )
       if (Duration.isZero(limit)) return timedOut
-      return self.write(out).pipe(
+      return Effect.suspend(() => {
+        // Until it says better: interrupted in its last step it is done, and leaves no verdict.
+        verdict = "Unknown"
+        return self.write(out)
+      }).pipe(
         Effect.onExit((exit) =>
           Effect.sync(() => {
             if (Exit.isFailure(exit)) verdict = Option.getOrElse(delivery(exit.cause), () => verdict)
@@ -393,22 +397,28 @@ export const react = <Event, E>(
   onEvent?: (event: Event) => void
 ): Effect.Effect<void, TransportError.TransportError | E> =>
   Connections.forEach(self, (batch) =>
-    Effect.suspend(() => {
+    Effect.suspend((): Reacting<E> => {
       const sent: Array<Uint8Array> = []
       const out: MachineOut<Event> = { bytes: (bytes) => sent.push(bytes), event: (event) => onEvent?.(event) }
       for (const chunk of batch) {
         const error = machine.receive(chunk, out)
-        if (error !== undefined) return Effect.andThen(self.writeAll(sent), Effect.fail(error))
+        if (error !== undefined) return failReaction(self, sent, error)
       }
       return sent.length > 0 ? self.writeAll(sent) : Effect.void
     })).pipe(
-      Effect.andThen(Effect.suspend(() => {
+      Effect.andThen(Effect.suspend((): Reacting<E> => {
         const sent: Array<Uint8Array> = []
         const error = machine.end({ bytes: (bytes) => sent.push(bytes), event: (event) => onEvent?.(event) })
-        const writing = sent.length > 0 ? self.writeAll(sent) : Effect.void
-        return error === undefined ? writing : Effect.andThen(writing, Effect.fail(error))
+        if (error !== undefined) return failReaction(self, sent, error)
+        return sent.length > 0 ? self.writeAll(sent) : Effect.void
       }))
     )
+
+type Reacting<E> = Effect.Effect<void, TransportError.TransportError | E>
+
+/** The machine's error is what counts, also where its last words cannot be sent. */
+const failReaction = <E>(self: Transport, sent: ReadonlyArray<Uint8Array>, error: E): Effect.Effect<never, E> =>
+  Effect.andThen(Effect.ignore(self.writeAll(sent)), Effect.fail(error))
 
 /**
  * Pulls until `bytes` bytes are there, or until the end. Unless `onFull` or `onEnd` succeeds, what was pulled goes back.

@@ -148,10 +148,7 @@ export const toTransport = <const E extends Endpoint.Endpoint>(
         })
         return new Mouth(core, config.info, options, config.reasonOf ?? (() => new TransportError.Reset()))
       }),
-      (mouth, exit) =>
-        config.options.onScopeExit(exit) === "abort"
-          ? mouth.abort("scope", Exit.isFailure(exit) ? exit.cause : undefined)
-          : mouth.closeAtScopeExit(config.scopeExit)
+      (mouth, exit) => mouth.endAtScopeExit(exit, config.scopeExit)
     ),
     (mouth) => {
       const transport = mouth.transport()
@@ -206,10 +203,13 @@ class Mouth {
           return Effect.succeed({ lease, reader: this.reader(lease) })
         }),
         ({ lease }) =>
-          Effect.sync(() => {
-            if (this.lease !== lease) return
+          Effect.withFiber((fiber) => {
+            if (this.lease !== lease) return Effect.void
             this.lease = undefined
+            // What an interruption kept from this fiber is the next reader's, however long this one still takes to end.
+            this.takeBack(fiber)
             core.endReading()
+            return Effect.void
           })
       ).pipe(Effect.map(({ reader }) => reader)),
       write: (out) => new WriteOne(this, out) as unknown as Effect.Effect<void, TransportError.TransportError>,
@@ -325,7 +325,8 @@ class Mouth {
         }
         const consumer: duplex.Consumer = {
           batch: (chunks) => {
-            const fiber = run(f(chunks))
+            // Within the fiber, which turns what `f` itself throws into a defect.
+            const fiber = run(Effect.suspend(() => f(chunks)))
             const exit = fiber.pollUnsafe()
             if (exit !== undefined) {
               if (Exit.isFailure(exit)) finish(exit)
@@ -389,16 +390,22 @@ class Mouth {
     begin: (write: duplex.Write) => void,
     onInterrupt: (verdict: TransportError.Delivery) => Effect.Effect<void>
   ): Effect.Effect<void, TransportError.TransportError> {
-    return Effect.callback((resume) => {
-      const write: duplex.Write = {
-        chunks,
-        bytes,
-        position: 0,
-        resume: (fault, delivery) => resume(fault ? this.fail("write", fault, delivery) : Effect.void)
-      }
-      begin(write)
-      return Effect.suspend(() => onInterrupt(this.core.cancelWrite(write)))
+    let write: duplex.Write | undefined
+    const writing = Effect.callback<void, TransportError.TransportError>((resume) => {
+      begin(
+        write = {
+          chunks,
+          bytes,
+          position: 0,
+          resume: (fault, delivery) => resume(fault ? this.fail("write", fault, delivery) : Effect.void)
+        }
+      )
     })
+    // Around it and not its cleanup, which nobody runs for what completes at once and is interrupted just then.
+    return Effect.onExitPrimitive(writing, (exit) =>
+      Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)
+        ? onInterrupt(write === undefined ? "NotSent" : this.core.cancelWrite(write))
+        : undefined)
   }
 
   // Ending
@@ -443,6 +450,15 @@ class Mouth {
       Effect.andThen(closing, lingering),
       () => Effect.sync(() => core.abort(duplex.closedBy(by === "scope" ? "scope" : "abort", cause)))
     )
+  }
+
+  /** A rule that throws says nothing, and nothing may be left of the connection all the same. */
+  endAtScopeExit(exit: Exit.Exit<unknown, unknown>, scopeExit: "wait" | "now"): Effect.Effect<void> {
+    const cause = Exit.isFailure(exit) ? exit.cause : undefined
+    const ending = Effect.suspend(() =>
+      this.options.onScopeExit(exit) === "abort" ? this.abort("scope", cause) : this.closeAtScopeExit(scopeExit)
+    )
+    return Effect.onError(ending, (defect) => this.abort("scope", defect))
   }
 
   /** A finalizer cannot fail: what a close lost is logged, and `closed` fails with it. */
@@ -505,7 +521,8 @@ class Mouth {
 
   fail(operation: TransportError.Operation, fault: duplex.Fault, delivery?: TransportError.Delivery): Fail {
     const beside = { delivery, ...("cause" in fault && { cause: fault.cause }) }
-    return Effect.fail(this.error(operation, this.reasonFor(fault), beside))
+    // In the fiber that fails: what `reasonOf` throws is a defect there, and nothing to whoever reports the break.
+    return Effect.suspend(() => Effect.fail(this.error(operation, this.reasonFor(fault), beside)))
   }
 
   reasonFor(fault: duplex.Fault): TransportError.Reason {

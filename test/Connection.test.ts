@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Stream } from "effect"
 import { Connection, TestTransport, Transport } from "effect-transport"
+import { TestClock } from "effect/testing"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -53,6 +54,17 @@ describe("Connection.stream", () => {
       const first = yield* Stream.runCollect(Stream.take(Connection.stream(b, { batchMax: 1 }), 1))
       assert.deepStrictEqual(first.map(text), ["1"])
       assert.strictEqual(text(yield* Connection.take(b)), "2")
+    }))
+
+  it.effect("with a batchMax that is no number takes one at a time", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      yield* a.write(bytes("x"))
+      yield* a.close
+      assert.strictEqual(
+        (yield* Stream.runCollect(Connection.stream(b, { batchMax: NaN }).pipe(Stream.take(2)))).length,
+        1
+      )
     }))
 
   it.effect("holds the reader while it runs, and no longer", () =>
@@ -141,6 +153,20 @@ describe("Connection.forEach", () => {
       )
       assert.strictEqual(failed, "two")
       assert.strictEqual(text(yield* Connection.take(b)), "3")
+    }))
+
+  it.effect("ends with the defect that its function throws", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const reading = yield* Effect.forkChild(Effect.exit(Connection.forEach(b, (): Effect.Effect<void> => {
+        throw new Error("thrown")
+      })))
+      yield* Effect.yieldNow
+      yield* a.write(bytes("x"))
+      const exit = yield* Fiber.join(reading)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      yield* a.write(bytes("y"))
+      assert.strictEqual(text(yield* Connection.take(b)), "y")
     }))
 
   it.effect("interrupts its function when it is interrupted", () =>
@@ -313,6 +339,17 @@ describe("Connection.tap", () => {
       assert.deepStrictEqual(seen, ["> ping", "< pong"])
       assert.strictEqual(tapped.info.id, a.info.id)
       yield* tapped.halfClose
+    }))
+
+  it.effect("loses nothing of a pull that is interrupted while the observer looks on", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const tapped = Connection.tap(b, { onRead: () => Effect.sleep(50) })
+      yield* a.write(bytes("hello"))
+      const taking = yield* Effect.forkChild(Connection.take(tapped))
+      yield* TestClock.adjust(20)
+      yield* Fiber.interrupt(taking)
+      assert.strictEqual(text(yield* Connection.take(b)), "hello")
     }))
 
   it.effect("shows nothing of a write that is built and not run", () =>

@@ -68,6 +68,16 @@ describe("TestTransport.layerScript", () => {
       assert.deepStrictEqual(yield* run([expect("bye"), expectEnd], say("bye")), Exit.void)
     }))
 
+  it.effect("follows the script alone, whatever the options of the program", () =>
+    Effect.gen(function*() {
+      const script = [expect("q"), expectEnd, send("answer"), halfClose]
+      const asking = Effect.andThen(Effect.andThen(say("q"), endOurs), hear(6))
+      const exit = yield* Effect.exit(
+        Effect.provide(asking, TestTransport.layerScript(script, { onPeerEnd: "close" }))
+      )
+      assert.deepStrictEqual(exit, Exit.succeed("answer"))
+    }))
+
   it.effect("waits by the clock of the test", () =>
     Effect.gen(function*() {
       const running = yield* Effect.forkChild(run([wait(1000), send("late")], hear(4)))

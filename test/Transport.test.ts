@@ -13,7 +13,7 @@ import {
   Scheduler,
   Scope
 } from "effect"
-import { Connection, type Machine, Network, TestTransport, Transport, TransportError } from "effect-transport"
+import { Connection, type Machine, Network, TestTransport, Transport, TransportError, Wire } from "effect-transport"
 import { TestClock } from "effect/testing"
 import { Stepper } from "./support/stepper.ts"
 
@@ -74,6 +74,24 @@ describe("a pull", () => {
         assert.strictEqual(read, "onetwo")
       }
       assert.isAbove(refused, 0)
+    }))
+
+  it.effect("that was interrupted leaves its bytes to the next reader, however long its fiber takes to end", () =>
+    Effect.gen(function*() {
+      for (let steps = 0; steps < 30; steps++) {
+        const [a, b] = yield* TestTransport.pair()
+        yield* a.write(bytes("x"))
+        yield* a.flush
+        const stepper = new Stepper()
+        const ending = Effect.onInterrupt(Connection.take(b), () => Effect.never)
+        const taking = Effect.runFork(Effect.provideService(ending, Scheduler.Scheduler, stepper))
+        stepper.run(steps)
+        taking.interruptUnsafe()
+        stepper.run(100)
+        const reading = yield* Effect.forkChild(Effect.exit(Connection.take(b)), { startImmediately: true })
+        const exit = reading.pollUnsafe()
+        if (exit !== undefined && Exit.isSuccess(exit)) assert.isTrue(Exit.isSuccess(exit.value), `${steps} steps`)
+      }
     }))
 })
 
@@ -167,6 +185,15 @@ describe("Transport.writeWithin", () => {
       assert.strictEqual(text(yield* Connection.take(b)), "begun")
     }))
 
+  it.effect("says Unknown when it ends without a verdict", () =>
+    Effect.gen(function*() {
+      const [a] = yield* TestTransport.pair()
+      const slow = { ...a, write: (out: Uint8Array) => Effect.andThen(a.write(out), Effect.never) }
+      const writing = yield* Effect.forkChild(errorOf(Transport.writeWithin(slow, bytes("x"), "1 second")))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(writing)).delivery, "Unknown")
+    }))
+
   it.effect("of no time sends nothing", () =>
     Effect.gen(function*() {
       const [a, b] = yield* TestTransport.pair()
@@ -190,6 +217,21 @@ describe("Transport.delivery", () => {
         assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
         if (Exit.isFailure(exit)) assert.deepStrictEqual(Transport.delivery(exit.cause), Option.some(verdict))
       }
+    }))
+
+  it.effect("is Unknown when the one who receives the bytes interrupts their writer", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.lockstepPair()
+      const writing: { fiber?: Fiber.Fiber<void, TransportError.TransportError> } = {}
+      const reading = yield* Effect.forkChild(
+        Effect.tap(Connection.take(b), () => Effect.sync(() => writing.fiber?.interruptUnsafe())),
+        { startImmediately: true }
+      )
+      writing.fiber = yield* Effect.forkChild(a.write(bytes("x")))
+      const exit = yield* Fiber.await(writing.fiber)
+      assert.strictEqual(text(yield* Fiber.join(reading)), "x")
+      assert.isTrue(Exit.isFailure(exit))
+      if (Exit.isFailure(exit)) assert.deepStrictEqual(Transport.delivery(exit.cause), Option.some("Unknown"))
     }))
 
   it.effect("is none when no write was under way", () =>
@@ -244,6 +286,25 @@ describe("the scope rule", () => {
       assert.strictEqual((yield* Fiber.join(watching)).length, 0)
       yield* Scope.close(scope, Exit.fail("failure"))
       yield* b.closed
+    }))
+
+  it.effect("a rule that throws is a defect, and nothing is left of the connection", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const [a] = yield* Scope.provide(
+        TestTransport.pair({
+          onScopeExit: () => {
+            throw new Error("thrown")
+          }
+        }),
+        scope
+      )
+      const exit = yield* Effect.exit(Scope.close(scope, Exit.void))
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      const closed = yield* Effect.forkChild(errorOf(a.closed))
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      assert.isDefined(closed.pollUnsafe())
     }))
 
   it.effect("an earlier explicit close wins", () =>
@@ -337,6 +398,18 @@ describe("close", () => {
 })
 
 describe("abortWith", () => {
+  it.effect("keeps its cause when the other end aborts in turn", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      yield* Effect.forkChild(Effect.onError(Connection.take(b), () => a.abortWith(Cause.fail("second"))), {
+        startImmediately: true
+      })
+      const first = Cause.fail("first")
+      yield* a.abortWith(first)
+      assert.strictEqual((yield* errorOf(Connection.take(a))).cause, first)
+      assert.strictEqual((yield* errorOf(a.closed)).cause, first)
+    }))
+
   it.effect("tells the cause to whoever waits", () =>
     Effect.gen(function*() {
       const [a] = yield* TestTransport.pair()
@@ -348,6 +421,75 @@ describe("abortWith", () => {
       assert.deepStrictEqual(error.reason, new TransportError.Closed({ by: "abort" }))
       assert.strictEqual(error.cause, cause)
       assert.strictEqual((yield* errorOf(a.closed)).cause, cause)
+    }))
+})
+
+describe("a wire", () => {
+  const wired = (wire: Partial<Wire.Wire>, reasonOf?: () => TransportError.Reason) =>
+    Effect.gen(function*() {
+      const options = yield* Wire.resolveOptions(undefined, { operation: "open", endpoint: "memory:wire" })
+      const ports: Array<Wire.Port> = []
+      const calls: Array<string> = []
+      const released = (how: string) => () => {
+        calls.push(how)
+        queueMicrotask(() => ports[0]!.released())
+      }
+      const info = {
+        id: 1,
+        endpoint: { _tag: "memory", name: "wire" },
+        local: Option.none(),
+        peer: Option.none()
+      } as const
+      const transport = yield* Wire.toTransport((port) => {
+        ports.push(port)
+        return {
+          lingers: false,
+          write: () => true,
+          end: () => port.finished(),
+          reset: released("reset"),
+          release: released("release"),
+          resume: () => {},
+          suspend: () => {},
+          ...wire
+        }
+      }, { info, options, scopeExit: "now", reasonOf })
+      return { transport, port: ports[0]!, calls }
+    })
+
+  it.effect("that ends at once is let go once", () =>
+    Effect.gen(function*() {
+      const { calls, transport } = yield* wired({})
+      yield* transport.close
+      assert.deepStrictEqual(calls, ["release"])
+    }))
+
+  it.effect("that throws has broken the connection", () =>
+    Effect.gen(function*() {
+      for (const method of ["write", "end"] as const) {
+        const native = new Error("thrown")
+        const { calls, transport } = yield* wired({
+          [method]: () => {
+            throw native
+          }
+        })
+        yield* transport.write(bytes("x"))
+        const error = yield* errorOf(Effect.andThen(transport.flush, transport.close))
+        assert.strictEqual(error.reason._tag, "Reset")
+        assert.strictEqual(error.cause, native)
+        assert.deepStrictEqual(calls, ["release"])
+      }
+    }))
+
+  it.effect("whose reasons throw fails those who wait, and not its reporter", () =>
+    Effect.gen(function*() {
+      const { port, transport } = yield* wired({}, () => {
+        throw new Error("thrown")
+      })
+      const waiting = yield* Effect.forkChild(Effect.exit(transport.closed), { startImmediately: true })
+      yield* Effect.forkChild(Effect.exit(Connection.take(transport)), { startImmediately: true })
+      port.broken(new Error("native"))
+      const exit = yield* Fiber.join(waiting)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
     }))
 })
 
@@ -391,6 +533,14 @@ describe("Transport.react", () => {
       yield* a.write(Uint8Array.of(1, 7, 2))
       assert.strictEqual(yield* Fiber.join(reacting), "seven")
       assert.deepStrictEqual(Array.from(yield* Transport.readExactly(a, 1)), [2])
+    }))
+
+  it.effect("ends with the machine's error also where nothing can be sent any more", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      yield* a.write(Uint8Array.of(7))
+      yield* b.halfClose
+      assert.strictEqual(yield* Effect.flip(Transport.react(b, doubling)), "seven")
     }))
 })
 

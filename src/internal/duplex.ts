@@ -17,7 +17,8 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import { OutputQueue } from "./outputQueue.ts"
 
 /**
- * The medium under a connection. Each method is called by the machine alone, and never after `reset` or `release`.
+ * The medium under a connection. Each method is called by the machine alone, and never after `reset` or `release`. Where
+ * `write` or `end` throws, the connection is broken with that.
  */
 export interface Wire {
   /** Ends the peer's input late: what we sent could be lost if we let go while input of ours is unread. */
@@ -170,7 +171,6 @@ export class Duplex {
       released: () => this.#onReleased()
     })
     this.#steer()
-    this.#settle()
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -194,7 +194,6 @@ export class Duplex {
     if (input === undefined) return undefined
     this.#steer()
     this.#letGoWhenBothEnded()
-    this.#settle()
     return input
   }
 
@@ -205,7 +204,6 @@ export class Duplex {
   awaitInput(wake: () => void): void {
     this.#wake = wake
     this.#steer()
-    this.#settle()
   }
 
   cancelInput(wake: () => void): void {
@@ -231,7 +229,6 @@ export class Duplex {
   endReading(): void {
     this.#inHand = 0
     this.#steer()
-    this.#settle()
   }
 
   /** From now on batches go to `consumer`, in the read callback. */
@@ -240,6 +237,7 @@ export class Duplex {
     this.#consumerBusy = false
     this.#deliver()
     this.#steer()
+    this.#letGoWhenBothEnded()
     this.#settle()
   }
 
@@ -248,6 +246,7 @@ export class Duplex {
     this.#consumerBusy = false
     this.#deliver()
     this.#steer()
+    this.#letGoWhenBothEnded()
     this.#settle()
   }
 
@@ -255,9 +254,7 @@ export class Duplex {
   endConsume(consumer: Consumer): void {
     if (this.#consumer !== consumer) return
     this.#consumer = undefined
-    this.#consumerBusy = false
     this.#steer()
-    this.#settle()
   }
 
   holdReading(): void {
@@ -377,9 +374,8 @@ export class Duplex {
     const waiting = this.#line.indexOf(write)
     if (waiting >= 0) {
       this.#line.splice(waiting, 1)
-      // The one behind it may fit where this one did not; an end may have waited for this one alone.
+      // The one behind it may fit where this one did not.
       this.#admit()
-      this.#flush()
       this.#settle()
       return "NotSent"
     }
@@ -448,7 +444,12 @@ export class Duplex {
       const chunks = this.#output.takeAll()
       if (chunks.length === 0) break
       const bytes = this.#inFlight = this.#outputBytes
-      const isTaken = this.#wire.write(chunks, bytes)
+      let isTaken: boolean
+      try {
+        isTaken = this.#wire.write(chunks, bytes)
+      } catch (cause) {
+        return this.#onBroken(cause)
+      }
       // The connection may have ended within the write.
       if (this.#inFlight === 0) return
       if (!isTaken) return this.#output.leaveSlab()
@@ -518,8 +519,9 @@ export class Duplex {
     this.#silence(closedBy(by, cause))
     if (this.life === "open") {
       this.life = "closing"
-      this.#endOutput("close")
+      // A wire may answer `end` at once, and has then led on by itself.
       if (this.#finished) this.#linger()
+      else this.#endOutput("close")
       this.#steer()
     }
     this.#settle()
@@ -527,15 +529,17 @@ export class Duplex {
 
   /** any -> ended, with a reset. */
   abort(fault: Fault): void {
-    if (this.life !== "ended") {
+    const isFirst = this.life !== "ended"
+    if (isFirst) {
       this.life = "ended"
       this.fault = fault
       // It overtakes a close; a close that ran out of time is still what ended it for later calls.
       if (fault._tag === "Closed") this.#shut = undefined
       this.#failAll(fault)
-      this.#wire.reset()
     }
     this.#silence(fault)
+    // Last, since the other end of a wire in memory learns it at once, and may abort in turn.
+    if (isFirst) this.#wire.reset()
     this.#settle()
   }
 
@@ -544,7 +548,6 @@ export class Duplex {
     if (this.life === "ended") return
     this.life = "ended"
     this.#flowing = false
-    this.#wakeAll(this.#flushedWaiters, undefined)
     this.#wire.release()
     this.#wakeReleased()
     this.#settle()
@@ -596,11 +599,15 @@ export class Duplex {
   }
 
   #endWhenDrained(): void {
-    if (!this.#ending || this.#endSent || this.#outputBytes > 0 || this.#line.length > 0 || this.life === "ended") {
+    if (!this.#ending || this.#endSent || this.#outputBytes > 0 || this.life === "ended") {
       return
     }
     this.#endSent = true
-    this.#wire.end()
+    try {
+      this.#wire.end()
+    } catch (cause) {
+      this.#onBroken(cause)
+    }
   }
 
   /** closing -> lingering. */
@@ -687,7 +694,6 @@ export class Duplex {
     this.#inputEnd ??= fault
     this.#deliver()
     this.#wire.release()
-    this.#wakeReleased()
     this.#settle()
   }
 

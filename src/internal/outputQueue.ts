@@ -1,7 +1,8 @@
 /**
  * Bytes on their way out: small ones copied into slabs, large ones by reference, in one order.
  *
- * A slab costs one allocation for many writes, and none at all while the medium takes everything at once.
+ * A slab costs one allocation for many writes, and none at all while the medium takes everything at once: then one slab
+ * serves every connection in turn, and a connection with nothing queued holds none.
  */
 
 /**
@@ -9,6 +10,14 @@
  * 53 bytes, at three times the cost.
  */
 const slabBytes = 49_152
+
+let spare: Uint8Array | undefined = undefined
+
+const takeSpare = (): Uint8Array => {
+  const slab = spare ?? new Uint8Array(slabBytes)
+  spare = undefined
+  return slab
+}
 
 export class OutputQueue {
   #segments: Array<Uint8Array> = []
@@ -21,7 +30,7 @@ export class OutputQueue {
   copy(chunk: Uint8Array): void {
     let from = 0
     while (from < chunk.length) {
-      const slab = this.#slab ??= new Uint8Array(slabBytes)
+      const slab = this.#slab ??= takeSpare()
       const bytes = Math.min(chunk.length - from, slabBytes - this.#used)
       slab.set(bytes === chunk.length ? chunk : chunk.subarray(from, from + bytes), this.#used)
       this.#used += bytes
@@ -45,9 +54,12 @@ export class OutputQueue {
     return segments
   }
 
-  /** What was taken out has left: the slab can be filled anew, unless more was copied into it meanwhile. */
+  /** What was taken out has left: the slab is free, unless more was copied into it meanwhile. */
   reuseSlab(): void {
-    if (this.#segments.length === 0 && this.#used === this.#sealed) this.#used = this.#sealed = 0
+    if (this.#segments.length > 0 || this.#used !== this.#sealed) return
+    spare ??= this.#slab
+    this.#slab = undefined
+    this.#used = this.#sealed = 0
   }
 
   /** Somebody else still reads from the slab: the next copy begins another. */

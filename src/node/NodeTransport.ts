@@ -64,6 +64,10 @@ export const layer = <const E extends Endpoint.Endpoint | string>(
 /** The doors that there are, by kind of endpoint. */
 const doors: { readonly [K in Endpoint.Kind]?: Door<Endpoint.Kinds[K]> } = { tcp: tcpDoor, unix: unixDoor }
 
+/** An option that is undefined is one that was not given, and leaves the network's own in force. */
+const definedIn = (given: NodeOptions | undefined): NodeOptions =>
+  Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined))
+
 const makeNetwork = (resolver: AddressResolver["Service"], defaults: NodeOptions | undefined): Network["Service"] => {
   let id = 0
   const machine: Machine = { resolver, nextId: () => ++id }
@@ -78,7 +82,7 @@ const makeNetwork = (resolver: AddressResolver["Service"], defaults: NodeOptions
       (reason) => TransportError.make(operation, Endpoint.describe(input), reason)
     )
     const name = Endpoint.format(endpoint)
-    const options = yield* resolveNodeOptions({ ...defaults, ...given }, { operation, endpoint: name })
+    const options = yield* resolveNodeOptions({ ...defaults, ...definedIn(given) }, { operation, endpoint: name })
     const door = doors[endpoint._tag] as Door<Endpoint.Endpoint> | undefined
     if (door === undefined) {
       const reason = new TransportError.Unsupported({ feature: `${endpoint._tag} over node:net` })

@@ -10,7 +10,7 @@ import * as Endpoint from "../Endpoint.ts"
 import { dial } from "./dial.ts"
 import { type Door, failedAt, listenerOf, type Machine, transportOf } from "./door.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
-import { bindServer, connectSocket } from "./sockets.ts"
+import { bindServer, connectSocket, inOwnScope } from "./sockets.ts"
 
 export const tcpDoor: Door<Endpoint.TcpEndpoint> = {
   connect: (machine, endpoint, options) =>
@@ -38,14 +38,14 @@ export const tcpDoor: Door<Endpoint.TcpEndpoint> = {
 
   listen: Effect.fnUntraced(function*(machine, endpoint, options) {
     const failed = failedAt("listen", Endpoint.format(endpoint))
-    const bound = yield* bindServer(socketOptions(options), {
+    const bound = yield* inOwnScope(bindServer(socketOptions(options), {
       host: yield* Effect.mapError(hostToBind(machine, endpoint), failed),
       port: endpoint.port,
       backlog: options.backlog,
       reusePort: options.reusePort,
       ipv6Only: options.ipv6Only,
       exclusive: true
-    }, failed)
+    }, failed))
     const real = { ...endpoint, port: (bound.server.address() as Net.AddressInfo).port }
     return yield* listenerOf(
       bound,

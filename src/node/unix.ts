@@ -5,17 +5,18 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Endpoint from "../Endpoint.ts"
 import * as TransportError from "../TransportError.ts"
 import { type Door, failedAt, listenerOf, transportOf } from "./door.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
-import { bindServer, type BoundServer, connectSocket } from "./sockets.ts"
+import { bindServer, type BoundServer, connectSocket, inOwnScope } from "./sockets.ts"
 
 export const unixDoor: Door<Endpoint.UnixEndpoint> = {
   connect: (machine, endpoint, options) =>
-    Effect.uninterruptibleMask((restore) =>
+    inOwnScope(Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
         restore(withinConnectTimeout(endpoint, options)),
         (socket) =>
@@ -27,11 +28,11 @@ export const unixDoor: Door<Endpoint.UnixEndpoint> = {
             options
           )
       )
-    ),
+    )),
 
   listen: (machine, endpoint, options) =>
     Effect.flatMap(
-      bind(endpoint, options),
+      inOwnScope(bind(endpoint, options)),
       (bound) =>
         listenerOf(bound, endpoint, options, (socket) =>
           transportOf(
@@ -73,7 +74,8 @@ const bind = (
   const binding = bindServer({}, { path, backlog: options.backlog }, failed)
   if (endpoint.abstract) return binding
   const isStale = Effect.match(Effect.scoped(connectSocket({ path }, failed)), {
-    onFailure: (error) => error.reason._tag === "Refused",
+    // `Refused` says too little: so is a client of a listener whose backlog is full, or of a socket of another type.
+    onFailure: ({ cause }) => Predicate.hasProperty(cause, "code") && cause.code === "ECONNREFUSED",
     onSuccess: () => false
   })
   return binding.pipe(

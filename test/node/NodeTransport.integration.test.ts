@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Layer, Option, type Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
 import { Connection, Endpoint, Network, Transport, TransportError } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { AddressResolver, Dns } from "effect/net"
@@ -84,6 +84,19 @@ describe("connecting", () => {
       yield* listen(`unix://${path}`)
       assert.strictEqual(yield* reasonOf(connect(`unix://${path}`, { connectTimeout: 0 })), "TimedOut")
     })))
+
+  it.live("goes by the network's options where those given are undefined", () => {
+    const never = NodeTransport.layerNetworkWith({ connectTimeout: 0 }).pipe(
+      Layer.provide(AddressResolver.layer()),
+      Layer.provide(Dns.layerStatic({ hosts: {} }))
+    )
+    return connect("tcp://127.0.0.1:1", { connectTimeout: undefined }).pipe(
+      reasonOf,
+      Effect.map((reason) => assert.strictEqual(reason, "TimedOut")),
+      Effect.scoped,
+      Effect.provide(never)
+    )
+  })
 
   it.live("from a local address", () =>
     live(Effect.gen(function*() {
@@ -268,6 +281,39 @@ describe("a connection", () => {
       server.close()
       yield* TestClock.adjust(0)
     }))
+
+  it.live("flushes at the end of a scope whose finalizers run side by side", () =>
+    live(Effect.gen(function*() {
+      const at = yield* folder
+      for (const endpoint of ["tcp://127.0.0.1:0", `unix://${at}/parallel.sock`]) {
+        const listener = yield* listen(endpoint)
+        const scope = yield* Scope.make("parallel")
+        const client = yield* Scope.provide(connect(listener.endpoint), scope)
+        const server = yield* listener.accept
+        yield* Effect.forkChild(client.write(new Uint8Array(2_000_000)))
+        yield* Effect.sleep(20)
+        const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+        assert.strictEqual((yield* Transport.readUntilEnd(server)).length, 2_000_000)
+        yield* server.close
+        yield* Fiber.join(closing)
+      }
+    })))
+
+  it.live("that cannot be opened leaves nothing in the scope", () =>
+    live(Effect.gen(function*() {
+      const at = yield* folder
+      const taken = yield* listen("tcp://127.0.0.1:0")
+      const scope = yield* Scope.make()
+      const opens = [
+        Effect.asVoid(connect(`unix://${at}/nobody.sock`)),
+        Effect.asVoid(listen(taken.endpoint)),
+        Effect.asVoid(listen(`unix://${at}/no/such`))
+      ]
+      for (const open of opens) {
+        yield* errorOf(Scope.provide(open, scope))
+        assert.strictEqual(scope.state._tag, "Empty")
+      }
+    })))
 
   it.live("is one of many interrupted opens that leave nothing behind", () =>
     live(Effect.gen(function*() {

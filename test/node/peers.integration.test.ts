@@ -3,7 +3,7 @@ import { Cause, Effect, Exit, Fiber, Option, Schedule } from "effect"
 import { Connection, Lines, Network, Protocol, Transport, TransportError } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { createHash, randomBytes, randomUUID } from "node:crypto"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { portOf, python, run } from "../support/programs.ts"
@@ -163,6 +163,33 @@ say("local", peer.getsockname()[1]); sys.stdin.readline()
         const seen = Option.getOrThrow(accepted.info.peer)
         assert.strictEqual("port" in seen ? seen.port : 0, local)
         assert.include(String(seen), host === "::1" ? "[::1]" : "127.0.0.1")
+      }
+    })))
+
+  it.live("keeps the path that it listens on, also while its backlog is full, and whatever its type of socket", () =>
+    live(Effect.gen(function*() {
+      const at = yield* folder
+      for (const type of ["STREAM", "DGRAM"]) {
+        const path = join(at, type)
+        const owner = yield* python(`
+owner = socket.socket(socket.AF_UNIX, socket.SOCK_${type}); owner.bind(${JSON.stringify(path)})
+clients = []
+if owner.type == socket.SOCK_STREAM:
+  owner.listen(0)
+  try:
+    while True:
+      clients.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+      clients[-1].setblocking(False)
+      clients[-1].connect(${JSON.stringify(path)})
+  except BlockingIOError: pass
+say("ready")
+sys.stdin.read()
+`)
+        yield* owner.printed(/ready/)
+        const { ino } = statSync(path)
+        const network = yield* Network.Network
+        assert.strictEqual(yield* reasonOf(Effect.scoped(network.listen(`unix://${path}`))), "Busy")
+        assert.strictEqual(statSync(path).ino, ino)
       }
     })))
 })

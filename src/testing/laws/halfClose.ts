@@ -2,8 +2,10 @@
  * Laws 51 to 56: the end of one direction.
  */
 import * as Effect from "effect/Effect"
+import * as Connection from "../../Connection.ts"
 import * as Transport from "../../Transport.ts"
 import {
+  type Bench,
   check,
   checkBytes,
   checkEnd,
@@ -171,28 +173,29 @@ export const halfCloseLaws: ReadonlyArray<Law> = [
     needs: ["halfClose"],
     test: Effect.fnUntraced(function*(bench) {
       for (const first of ["ours first", "the peer's first", "both at once"] as const) {
-        const before = yield* bench.held
-        const [a, b] = yield* bench.pair()
-        const client = yield* halfCloseable(a)
-        const server = yield* halfCloseable(b)
-        const tail = Effect.andThen(b.write(text("tail")), server.halfClose)
-        if (first === "ours first") yield* bench.within("our half-close", client.halfClose)
-        const ending = yield* bench.start(tail)
-        yield* bench.settle
-        if (first !== "ours first") yield* bench.within("our half-close", client.halfClose)
-        // The end was there, and our input was not read: nothing of it may be lost.
-        yield* bench.settle
-        yield* checkBytes(`what was unread (${first})`, yield* bench.readToEnd(a), text("tail"))
-        yield* bench.ended("the peer's half-close", ending)
-        yield* checkEnd("the peer's read", yield* bench.within("the end of input", pullOnce(b)))
-        for (const [whose, end] of [["our", a], ["the peer's", b]] as const) {
-          const came = yield* bench.within(`${whose} closed after both half-closed (${first})`, outcome(end.closed))
-          yield* check(
-            came === "success",
-            () => `${whose} closed came to ${came} after both had half-closed (${first})`
-          )
+        for (const how of ["pulls", "forEach"] as const) {
+          const before = yield* bench.held
+          const [a, b] = yield* bench.pair()
+          const client = yield* halfCloseable(a)
+          const server = yield* halfCloseable(b)
+          const tail = Effect.andThen(b.write(text("tail")), server.halfClose)
+          if (first === "ours first") yield* bench.within("our half-close", client.halfClose)
+          const ending = yield* bench.start(tail)
+          yield* bench.settle
+          if (first !== "ours first") yield* bench.within("our half-close", client.halfClose)
+          // The end was there, and our input was not read: nothing of it may be lost.
+          yield* bench.settle
+          const unread = how === "pulls" ? yield* bench.readToEnd(a) : yield* readByForEach(bench, a)
+          yield* checkBytes(`what was unread (${first}, by ${how})`, unread, text("tail"))
+          yield* bench.ended("the peer's half-close", ending)
+          yield* checkEnd("the peer's read", yield* bench.within("the end of input", pullOnce(b)))
+          for (const [whose, end] of [["our", a], ["the peer's", b]] as const) {
+            const what = `${whose} closed after both half-closed (${first}, read by ${how})`
+            const came = yield* bench.within(what, outcome(end.closed))
+            yield* check(came === "success", () => `${what} came to ${came}`)
+          }
+          yield* bench.heldAtMost(`the release of what both ends held (${first}, read by ${how})`, before)
         }
-        yield* bench.heldAtMost(`the release of what both ends held (${first})`, before)
       }
     })
   },
@@ -214,3 +217,14 @@ export const halfCloseLaws: ReadonlyArray<Law> = [
     })
   }
 ]
+
+/** Everything to the end, taken in the read callback. */
+const readByForEach = (bench: Bench, from: Transport.Transport) =>
+  Effect.suspend(() => {
+    const all: Array<number> = []
+    const reading = Connection.forEach(from, (chunks) =>
+      Effect.sync(() => {
+        for (const chunk of chunks) all.push(...chunk)
+      }))
+    return Effect.map(bench.within("the end of input, by forEach", reading), () => Uint8Array.from(all))
+  })

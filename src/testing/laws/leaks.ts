@@ -65,11 +65,16 @@ export const leakLaws: ReadonlyArray<Law> = [
       ]
       yield* pass(bench, "after 10,000 reads and 10,000 writes that waited", a, b)
       yield* bench.heldAtMost("what the transport held before 10,000 reads and writes waited", before)
+      const ends: Array<Transport.Transport> = []
       for (const ending of endings) {
-        const refs = yield* finished(bench, ending)
+        const pair = yield* bench.pair(brief)
+        const refs = yield* Effect.scoped(finished(bench, pair, ending))
+        ends.push(...pair)
         residue.push({ what: `of those who worked with a transport that ended by ${ending}`, most: 0, refs })
       }
       yield* collect(bench, gc, residue)
+      // The transports themselves were still there.
+      yield* Effect.forEach(ends, (end) => bench.within("a late abort", end.abort))
       // Nothing is left of a transport itself, when its scope is over.
       yield* collect(bench, gc, [{ what: "of the transports whose scope is over", most: 0, refs: yield* gone(bench) }])
       yield* check(warnings.length === 0, () => `there were warnings: ${warnings.join(", ")}`)
@@ -303,31 +308,24 @@ const waitingWrites = Effect.fnUntraced(function*(bench: Bench, a: Transport.Tra
 
 const fork = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkDetach(effect, { startImmediately: true })
 
-/**
- * Lets handlers and others work with a connection until it ends. They are over then, and the transport is still there
- * with its scope.
- */
-const finished = Effect.fnUntraced(function*(bench: Bench, ending: (typeof endings)[number]) {
-  const pair = yield* bench.pair(brief)
-  return yield* Effect.scoped(Effect.gen(function*() {
-    const refs: Array<WeakRef<object>> = []
-    const working: Array<Fiber.Fiber<string>> = []
-    for (const each of pair) {
-      const handler = () => Effect.sync(() => working.length)
-      refs.push(new WeakRef(handler))
-      const [handling, waiting, writing] = [
-        yield* bench.start(outcome(Connection.forEach(each, handler))),
-        yield* bench.start(outcome(each.closed)),
-        yield* bench.start(outcome(Effect.andThen(each.write(text("hello")), each.flush)))
-      ]
-      working.push(handling, waiting, writing)
-    }
-    for (const fiber of working) refs.push(new WeakRef(fiber))
-    yield* bench.settle
-    yield* end(bench, pair, ending)
-    for (const fiber of working) yield* bench.ended(`one who worked with it, after ${ending},`, fiber)
-    return refs
-  }))
+/** Lets handlers and others work with the connection until it ends, and they with it. */
+const finished = Effect.fnUntraced(function*(bench: Bench, pair: Pair, ending: (typeof endings)[number]) {
+  const refs: Array<WeakRef<object>> = []
+  const working: Array<Fiber.Fiber<string>> = []
+  for (const each of pair) {
+    const handler = () => Effect.sync(() => working.length)
+    refs.push(new WeakRef(handler))
+    working.push(
+      yield* bench.start(outcome(Connection.forEach(each, handler))),
+      yield* bench.start(outcome(each.closed)),
+      yield* bench.start(outcome(Effect.andThen(each.write(text("hello")), each.flush)))
+    )
+  }
+  for (const fiber of working) refs.push(new WeakRef(fiber))
+  yield* bench.settle
+  yield* end(bench, pair, ending)
+  for (const fiber of working) yield* bench.ended(`one who worked with it, after ${ending},`, fiber)
+  return refs
 })
 
 /** Transports that have ended in each way, and their scopes too. */

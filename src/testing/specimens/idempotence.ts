@@ -8,19 +8,21 @@ import { brokenSubject } from "../sound.ts"
 export const idempotenceSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 82,
-    fault: "a close while a half-close waits is taken for a repetition of it, and lets go of nothing",
-    alsoBreaks: { 54: "its test closes while a half-close waits" },
+    fault: "a close of what was aborted fails, since it is closed already",
     subject: brokenSubject(() => {
-      let waiting = 0
+      let first: "close" | "abort" | undefined
       return {
         transport: (transport) => ({
           ...transport,
-          halfClose: Effect.acquireUseRelease(
-            Effect.sync(() => waiting++),
-            () => transport.halfClose,
-            () => Effect.sync(() => waiting--)
-          ),
-          close: Effect.suspend(() => waiting > 0 ? transport.halfClose : transport.close)
+          abort: Effect.suspend(() => {
+            first ??= "abort"
+            return transport.abort
+          }),
+          close: Effect.suspend(() => {
+            first ??= "close"
+            // The refusal of a write says it.
+            return first === "close" ? transport.close : transport.write(new Uint8Array(1))
+          })
         })
       }
     })

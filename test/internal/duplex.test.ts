@@ -1,0 +1,598 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  closedBy,
+  type Consumer,
+  Duplex,
+  EndOfInput,
+  type Fault,
+  type Port,
+  type Settings
+} from "../../src/internal/duplex.ts"
+
+/** A medium that does what the test says, and notes what it was told. */
+const open = (settings?: Partial<Settings>) => {
+  const told: Array<string> = []
+  const written: Array<Uint8Array> = []
+  const medium = { port: undefined as unknown as Port, told, written, takesAtOnce: true }
+  const note = (what: string) => () => void told.push(what)
+  const duplex = new Duplex(
+    (port) => {
+      medium.port = port
+      return {
+        lingers: true,
+        write: (chunks) => {
+          written.push(...chunks)
+          return medium.takesAtOnce
+        },
+        end: note("end"),
+        reset: note("reset"),
+        release: note("release"),
+        resume: note("resume"),
+        suspend: note("suspend")
+      }
+    },
+    {
+      highWaterMark: 10,
+      lowWaterMark: 5,
+      readMark: 10,
+      copyMax: 4,
+      lingerBytesMax: 10,
+      onPeerEnd: "keep",
+      ...settings
+    }
+  )
+  /** What the wire has been told since the last look. */
+  const news = () => told.splice(0)
+  return { duplex, medium, news, port: medium.port }
+}
+
+const bytes = (length: number, of = 1) => new Uint8Array(length).fill(of)
+
+/** A waiter, and how it went: nothing yet, success, or a fault. */
+const waiter = () => {
+  const came: Array<string> = []
+  const resume = (fault: Fault | undefined, delivery?: string) =>
+    void came.push([fault?._tag ?? "success", delivery].filter((part) => part !== undefined).join(" "))
+  return { came, resume }
+}
+
+const writeOf = (length: number) => {
+  const { came, resume } = waiter()
+  return { came, write: { chunks: [bytes(length)], bytes: length, position: 0, resume } }
+}
+
+const consumerOf = (batch: (batches: number) => boolean) => {
+  const seen: Array<number | string> = []
+  const consumer: Consumer = {
+    batch: (chunks) => batch(seen.push(chunks.reduce((sum, chunk) => sum + chunk.length, 0))),
+    end: (end) => void seen.push(end === EndOfInput ? "end" : end._tag)
+  }
+  return { consumer, seen }
+}
+
+describe("Duplex: what the wire is told of reading", () => {
+  it("stops at the read mark, and goes on once half of it is free", () => {
+    const { duplex, news, port } = open()
+    assert.deepStrictEqual(news(), ["resume"])
+    port.data(bytes(4))
+    duplex.poll()
+    port.data(bytes(6))
+    assert.deepStrictEqual(news(), ["suspend"])
+    // What was given last still counts, so four are free.
+    duplex.poll()
+    assert.deepStrictEqual(news(), [])
+    port.data(bytes(4))
+    duplex.poll()
+    assert.deepStrictEqual(news(), ["resume"])
+    port.data(bytes(5))
+    duplex.poll()
+    port.data(bytes(5))
+    assert.deepStrictEqual(news(), ["suspend"])
+    duplex.poll()
+    assert.deepStrictEqual(news(), ["resume"])
+  })
+
+  it("goes on when the reader is done, without another one", () => {
+    const { duplex, news, port } = open()
+    port.data(bytes(10))
+    duplex.poll()
+    assert.deepStrictEqual(news(), ["resume", "suspend"])
+    duplex.endReading()
+    assert.deepStrictEqual(news(), ["resume"])
+  })
+
+  it("with a mark of zero goes on for a waiter alone, and no longer than it waits", () => {
+    const { duplex, news } = open({ readMark: 0 })
+    const wake = () => {}
+    assert.deepStrictEqual(news(), [])
+    duplex.awaitInput(wake)
+    assert.deepStrictEqual(news(), ["resume"])
+    duplex.cancelInput(wake)
+    assert.deepStrictEqual(news(), ["suspend"])
+  })
+
+  it("with a mark of zero goes on for a consumer alone, while it has no batch", () => {
+    const { duplex, news, port } = open({ readMark: 0 })
+    const { consumer } = consumerOf(() => false)
+    duplex.consume(consumer)
+    assert.deepStrictEqual(news(), ["resume"])
+    port.data(bytes(1))
+    assert.deepStrictEqual(news(), ["suspend"])
+    duplex.consumed()
+    assert.deepStrictEqual(news(), ["resume"])
+    duplex.endConsume(consumer)
+    assert.deepStrictEqual(news(), ["suspend"])
+  })
+
+  it("counts what is put back once, and asks for no more than that leaves room for", () => {
+    const { duplex, news, port } = open()
+    const given = [bytes(4), bytes(4)]
+    for (const chunk of given) {
+      port.data(chunk)
+      duplex.poll()
+    }
+    assert.strictEqual(port.room(), 6)
+    duplex.unread(given)
+    assert.strictEqual(port.room(), 2)
+    assert.deepStrictEqual(news(), ["resume"])
+    port.data(bytes(1))
+    duplex.poll()
+    duplex.unread([...given, bytes(2)])
+    assert.deepStrictEqual(news(), ["suspend"])
+  })
+
+  it("stays stopped while reading is held, whoever waits", () => {
+    const { duplex, news, port } = open()
+    const woken = waiter()
+    duplex.holdReading()
+    assert.deepStrictEqual(news(), ["resume", "suspend"])
+    duplex.awaitInput(() => woken.resume(undefined))
+    // What was on its way all the same.
+    port.data(bytes(1))
+    assert.deepStrictEqual(news(), [])
+    assert.deepStrictEqual(woken.came, [])
+    duplex.unholdReading()
+    assert.deepStrictEqual(woken.came, ["success"])
+    assert.deepStrictEqual(news(), ["resume"])
+  })
+
+  it("asks for input to throw away once it closes, also when reading was held or full", () => {
+    for (const why of ["held", "full"]) {
+      const { duplex, news, port } = open()
+      if (why === "held") duplex.holdReading()
+      else port.data(bytes(10))
+      assert.deepStrictEqual(news(), ["resume", "suspend"])
+      duplex.close("close", undefined)
+      assert.deepStrictEqual(news(), ["end", "resume"])
+    }
+  })
+
+  it("is told nothing more after the peer's end, a reset or a release", () => {
+    const { duplex, news, port } = open()
+    port.end()
+    duplex.awaitInput(() => {})
+    duplex.poll()
+    assert.deepStrictEqual(news(), ["resume"])
+
+    for (const end of ["abort", "broken", "let go"] as const) {
+      const { duplex, news, port } = open()
+      if (end === "abort") duplex.abort(closedBy("abort"))
+      else if (end === "broken") port.broken(new Error("reset"))
+      else {
+        duplex.close("close", undefined)
+        port.finished()
+        duplex.letGo()
+      }
+      assert.include(["reset", "release"], news().at(-1))
+      port.data(bytes(1))
+      port.end()
+      duplex.holdReading()
+      duplex.unholdReading()
+      duplex.poll()
+      duplex.awaitInput(() => {})
+      duplex.endReading()
+      duplex.unholdWriting()
+      assert.strictEqual(port.room(), 0)
+      assert.deepStrictEqual(news(), [])
+    }
+  })
+})
+
+describe("Duplex: reading", () => {
+  it("finds nothing in empty chunks, and puts back nothing after its own end", () => {
+    const { duplex, port } = open()
+    duplex.unread([bytes(0)])
+    port.data(bytes(0))
+    assert.isUndefined(duplex.poll())
+    port.data(bytes(3))
+    duplex.poll()
+    duplex.abort(closedBy("abort"))
+    duplex.unread([bytes(3)])
+    assert.strictEqual(duplex.inputBytes, 0)
+  })
+
+  it("wakes who waits for what somebody else puts back", () => {
+    const { duplex, port } = open()
+    port.data(bytes(3))
+    duplex.poll()
+    const { came, resume } = waiter()
+    duplex.awaitInput(() => resume(undefined))
+    duplex.unread([bytes(3)])
+    assert.deepStrictEqual(came, ["success"])
+  })
+
+  it("takes a waiter or a consumer away by its name alone", () => {
+    const { duplex, port } = open()
+    const [first, second] = [waiter(), waiter()]
+    const wake = () => first.resume(undefined)
+    duplex.awaitInput(wake)
+    port.data(bytes(1))
+    duplex.poll()
+    duplex.awaitInput(() => second.resume(undefined))
+    duplex.cancelInput(wake)
+    port.data(bytes(1))
+    assert.deepStrictEqual([first.came, second.came], [["success"], ["success"]])
+    duplex.poll()
+
+    const [gone, here] = [consumerOf(() => true), consumerOf(() => true)]
+    duplex.consume(gone.consumer)
+    duplex.endConsume(gone.consumer)
+    duplex.consume(here.consumer)
+    duplex.endConsume(gone.consumer)
+    port.data(bytes(1))
+    assert.deepStrictEqual([gone.seen, here.seen], [[], [1]])
+  })
+
+  it("gives a consumer that comes within the batch of another no batch beside its own", () => {
+    const { duplex, port } = open()
+    const second = consumerOf(() => false)
+    const first = consumerOf(() => {
+      duplex.endConsume(first.consumer)
+      duplex.consume(second.consumer)
+      duplex.unread([bytes(2)])
+      return true
+    })
+    duplex.consume(first.consumer)
+    port.data(bytes(1))
+    port.data(bytes(3))
+    assert.deepStrictEqual([first.seen, second.seen], [[1], [2]])
+  })
+
+  it("tells the end to nobody in the middle of it", () => {
+    const { duplex, medium, port } = open()
+    const seen: Array<string> = []
+    duplex.consume({ batch: () => true, end: () => void seen.push(...medium.told) })
+    port.broken(new Error("reset"))
+    assert.deepStrictEqual(seen, ["resume", "release"])
+  })
+
+  it("answers with the end again after a close, where the reader had seen it", () => {
+    const { duplex, port } = open()
+    port.end()
+    assert.strictEqual(duplex.poll(), EndOfInput)
+    duplex.close("close", undefined)
+    assert.strictEqual(duplex.poll(), EndOfInput)
+
+    const unseen = open()
+    unseen.port.end()
+    unseen.duplex.close("close", undefined)
+    assert.deepStrictEqual(unseen.duplex.poll(), closedBy("close"))
+  })
+
+  it("lets go once both have ended and a consumer has taken the rest", () => {
+    for (const when of ["on coming", "after a batch", "after a hold"]) {
+      const { duplex, news, port } = open()
+      const isSlow = when === "after a batch"
+      const { consumer, seen } = consumerOf(() => !isSlow)
+      if (isSlow) duplex.consume(consumer)
+      if (when === "after a hold") duplex.holdReading()
+      port.data(bytes(1))
+      if (isSlow) port.data(bytes(1))
+      port.end()
+      duplex.halfClose(() => {})
+      port.finished()
+      assert.notInclude(news(), "release")
+      if (isSlow) {
+        duplex.consumed()
+        duplex.consumed()
+      } else {
+        duplex.consume(consumer)
+        if (when === "after a hold") duplex.unholdReading()
+      }
+      assert.deepStrictEqual(news(), ["release"])
+      assert.strictEqual(seen.at(-1), "end")
+    }
+  })
+})
+
+describe("Duplex: writing", () => {
+  it("lets no write pass one that waits, and goes on with those behind one that is withdrawn", () => {
+    const { duplex } = open()
+    duplex.holdWriting()
+    duplex.writeNow(bytes(3))
+    const [large, small] = [writeOf(11), writeOf(2)]
+    duplex.write(large.write)
+    duplex.write(small.write)
+    assert.isFalse(duplex.writeNow(bytes(1)))
+    assert.deepStrictEqual([large.came, small.came], [[], []])
+    assert.strictEqual(duplex.cancelWrite(large.write), "NotSent")
+    assert.deepStrictEqual([large.came, small.came], [[], ["success Unknown"]])
+    assert.strictEqual(duplex.outputBytes, 5)
+  })
+
+  it("copies small chunks and hands on large ones as they are", () => {
+    const { duplex, medium } = open()
+    for (const length of [4, 5]) {
+      const { came, write } = writeOf(length)
+      duplex.write(write)
+      duplex.flush(writeOf(0).write)
+      assert.deepStrictEqual(came, ["success Unknown"])
+      assert.deepStrictEqual(medium.written[0], write.chunks[0])
+      assert.strictEqual(medium.written.pop() === write.chunks[0], length === 5)
+    }
+  })
+
+  it("completes a flush when the medium has taken what was written before, and no later", () => {
+    const { duplex, medium, port } = open()
+    medium.takesAtOnce = false
+    duplex.writeNow(bytes(3))
+    const [flush, withdrawn, later] = [writeOf(0), writeOf(0), writeOf(0)]
+    duplex.flush(flush.write)
+    assert.strictEqual(medium.written.length, 1)
+    duplex.flush(withdrawn.write)
+    duplex.cancelWrite(withdrawn.write)
+    duplex.writeNow(bytes(2))
+    duplex.flush(later.write)
+    assert.deepStrictEqual([flush.came, later.came], [[], []])
+    port.drained()
+    assert.deepStrictEqual([flush.came, later.came], [["success Unknown"], []])
+    port.drained()
+    assert.deepStrictEqual([later.came, withdrawn.came], [["success Unknown"], []])
+  })
+
+  it("that goes down with the connection says what was sent, and how much was lost", () => {
+    for (const end of ["abort", "broken"] as const) {
+      const { duplex, medium, port } = open()
+      medium.takesAtOnce = false
+      const [begun, waiting] = [writeOf(9), writeOf(2)]
+      duplex.write(begun.write)
+      duplex.writeNow(bytes(1))
+      const flush = writeOf(0)
+      duplex.flush(flush.write)
+      duplex.write({ ...waiting.write, bytes: 11 })
+      if (end === "abort") duplex.abort(closedBy("abort"))
+      else port.broken(new Error("reset"))
+      const fault = end === "abort" ? "Closed" : "Broken"
+      assert.deepStrictEqual(begun.came, [`${fault} Unknown`])
+      assert.deepStrictEqual(waiting.came, [`${fault} NotSent`])
+      assert.deepStrictEqual(flush.came, [`${fault} Unknown`])
+      assert.strictEqual(duplex.lostBytes, 10)
+      assert.strictEqual(duplex.outputBytes, 0)
+    }
+  })
+
+  it("is refused with what ended it first", () => {
+    for (const first of ["halfClose", "close"] as const) {
+      const { duplex, news, port } = open({ onPeerEnd: "close" })
+      if (first === "halfClose") duplex.halfClose(() => {})
+      port.end()
+      duplex.halfClose(() => {})
+      assert.deepStrictEqual(duplex.writeFault, closedBy(first))
+      assert.deepStrictEqual(news(), ["resume", "end"])
+    }
+  })
+})
+
+describe("Duplex: writing in the read callback", () => {
+  it("leaves at its end, with whoever waited for that", () => {
+    const { duplex, medium, port } = open()
+    const waiting = writeOf(4)
+    const { consumer } = consumerOf(() => {
+      for (let i = 0; i < 3; i++) duplex.writeNow(bytes(4))
+      duplex.write(waiting.write)
+      assert.deepStrictEqual([medium.written, waiting.came], [[], []])
+      return true
+    })
+    duplex.consume(consumer)
+    port.data(bytes(1))
+    assert.strictEqual(medium.written.reduce((sum, chunk) => sum + chunk.length, 0), 16)
+    assert.deepStrictEqual(waiting.came, ["success Unknown"])
+  })
+
+  it("leaves at its end also when made by whoever was woken there", () => {
+    const { duplex, medium, port } = open()
+    duplex.awaitInput(() => void duplex.writeNow(bytes(1)))
+    port.data(bytes(1))
+    assert.strictEqual(medium.written.length, 1)
+  })
+
+  it("does not keep a later write from leaving at the end of its turn", async () => {
+    const { duplex, medium, port } = open()
+    const { consumer } = consumerOf(() => duplex.writeNow(bytes(1)))
+    duplex.consume(consumer)
+    port.data(bytes(1))
+    assert.strictEqual(medium.written.length, 1)
+    duplex.writeNow(bytes(1))
+    duplex.writeNow(bytes(1))
+    assert.strictEqual(medium.written.length, 1)
+    await Promise.resolve()
+    assert.strictEqual(medium.written.length, 2)
+  })
+})
+
+describe("Duplex: waking", () => {
+  it("wakes one after the other, and nobody inside another's waking", () => {
+    const { duplex, medium, port } = open()
+    medium.takesAtOnce = false
+    duplex.writeNow(bytes(1))
+    const seen: Array<string> = []
+    for (const name of ["first", "second"]) {
+      const resume = () => {
+        seen.push(`${name} is woken`)
+        duplex.unholdReading()
+        seen.push(`${name} is done`)
+      }
+      duplex.holdReading()
+      duplex.flush({ chunks: [], bytes: 0, position: 0, resume })
+    }
+    port.drained()
+    assert.deepStrictEqual(seen, ["first is woken", "first is done", "second is woken", "second is done"])
+  })
+})
+
+describe("Duplex: ending", () => {
+  it("sends nothing more once it is broken, neither output nor the end behind it", () => {
+    const { duplex, medium, news, port } = open()
+    duplex.holdWriting()
+    duplex.writeNow(bytes(3))
+    const { came, resume } = waiter()
+    duplex.halfClose(resume)
+    news()
+    port.broken(new Error("reset"))
+    duplex.unholdWriting()
+    assert.deepStrictEqual(came, ["Broken"])
+    assert.deepStrictEqual(news(), ["release"])
+    assert.deepStrictEqual(medium.written, [])
+  })
+
+  it("lingers after a close until the peer ends, and not at all where it has", () => {
+    const { duplex, news, port } = open()
+    const [first, second, released] = [waiter(), waiter(), waiter()]
+    duplex.close("close", undefined)
+    duplex.awaitFlushed(first.resume)
+    assert.deepStrictEqual(first.came, [])
+    port.finished()
+    assert.deepStrictEqual(first.came, ["success"])
+    duplex.awaitFlushed(second.resume)
+    duplex.awaitReleased(released.resume)
+    assert.deepStrictEqual(second.came, ["success"])
+    assert.deepStrictEqual(news(), ["resume", "end"])
+    port.data(bytes(9))
+    assert.deepStrictEqual(news(), [])
+    port.end()
+    assert.deepStrictEqual(news(), ["release"])
+    assert.deepStrictEqual(released.came, [])
+    port.released()
+    assert.deepStrictEqual(released.came, ["success"])
+
+    const ended = open()
+    ended.port.end()
+    ended.duplex.close("close", undefined)
+    ended.port.finished()
+    assert.deepStrictEqual(ended.news(), ["resume", "end", "release"])
+  })
+
+  it("lingers for so many bytes, and counts none that came before", () => {
+    const { duplex, news, port } = open()
+    port.data(bytes(9))
+    duplex.close("close", undefined)
+    port.data(bytes(9))
+    port.finished()
+    port.data(bytes(9))
+    assert.notInclude(news(), "release")
+    port.data(bytes(1))
+    assert.deepStrictEqual(news(), ["release"])
+  })
+
+  it("takes a reset while it lingers for an end, and one before for a loss", () => {
+    for (const isFinished of [true, false]) {
+      const { duplex, port } = open()
+      const [flushed, released] = [waiter(), waiter()]
+      duplex.close("close", undefined)
+      if (isFinished) port.finished()
+      port.broken(new Error("reset"))
+      port.released()
+      duplex.awaitFlushed(flushed.resume)
+      duplex.awaitReleased(released.resume)
+      const expected = isFinished ? ["success"] : ["Broken"]
+      assert.deepStrictEqual([flushed.came, released.came], [expected, expected])
+    }
+  })
+
+  it("closes what broke before without a failure, unless it had accepted what was lost", () => {
+    for (const isLost of [true, false]) {
+      const { duplex, medium, port } = open()
+      medium.takesAtOnce = false
+      if (isLost) duplex.writeNow(bytes(1))
+      port.broken(new Error("reset"))
+      duplex.close("close", undefined)
+      const { came, resume } = waiter()
+      duplex.awaitFlushed(resume)
+      assert.deepStrictEqual(came, [isLost ? "Broken" : "success"])
+    }
+  })
+
+  it("answers with the abort that overtook a close, and with the close that ran out of time", () => {
+    for (const fault of [closedBy("abort"), { _tag: "FlushTimedOut" } as const]) {
+      const { duplex } = open()
+      duplex.close("close", undefined)
+      duplex.abort(fault)
+      const expected = fault._tag === "Closed" ? fault : closedBy("close")
+      assert.deepStrictEqual(duplex.poll(), expected)
+      assert.deepStrictEqual(duplex.writeFault, expected)
+      assert.strictEqual(duplex.fault, fault)
+    }
+  })
+
+  it("that both made in peace is not undone by a close or an abort", () => {
+    const { duplex, port } = open()
+    port.data(bytes(1))
+    port.end()
+    duplex.halfClose(() => {})
+    port.finished()
+    // The medium may be gone before the rest is read.
+    port.released()
+    const { came, resume } = waiter()
+    duplex.awaitReleased(resume)
+    assert.deepStrictEqual(came, [])
+    assert.deepStrictEqual(duplex.poll(), [bytes(1)])
+    assert.deepStrictEqual(came, ["success"])
+    duplex.close("close", undefined)
+    duplex.abort(closedBy("abort"))
+    port.data(bytes(1))
+    assert.strictEqual(duplex.poll(), EndOfInput)
+  })
+
+  it("that both made in peace lets go by itself, whichever end is the last", () => {
+    for (const last of ["theirs", "ours"]) {
+      const { duplex, news, port } = open()
+      if (last === "ours") port.end()
+      duplex.halfClose(() => {})
+      port.finished()
+      if (last === "theirs") port.end()
+      assert.deepStrictEqual(news(), ["resume", "end", "release"])
+    }
+  })
+
+  it("that only the medium made is a break", () => {
+    for (const finished of [true, false]) {
+      const { duplex, port } = open()
+      const { came, resume } = waiter()
+      duplex.awaitReleased(resume)
+      if (finished) {
+        duplex.halfClose(() => {})
+        port.finished()
+      } else port.end()
+      port.released()
+      assert.deepStrictEqual(came, ["Broken"])
+    }
+  })
+
+  it("wakes none of those who no longer wait for it", () => {
+    const { duplex, port } = open()
+    const [here, gone] = [waiter(), waiter()]
+    for (const { resume } of [gone, here]) {
+      duplex.halfClose(resume)
+      duplex.awaitReleased(resume)
+    }
+    duplex.cancelHalfClose(gone.resume)
+    duplex.cancelReleased(gone.resume)
+    duplex.close("close", undefined)
+    for (const { resume } of [gone, here]) duplex.awaitFlushed(resume)
+    duplex.cancelFlushed(gone.resume)
+    port.finished()
+    port.end()
+    port.released()
+    assert.deepStrictEqual([here.came, gone.came], [["success", "success", "success"], []])
+  })
+})
