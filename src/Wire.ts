@@ -260,10 +260,10 @@ class Mouth {
       if (input === undefined) return parked
       if (input === duplex.EndOfInput) return Cause.done()
       if ("_tag" in input) return this.fail("read", input)
-      const answer: Answer = this.#answer = { input, fiber }
+      this.#answer = { input, fiber }
       // The last step, in which the bytes change hands: interrupted before it, they are still here.
       return Effect.sync(() => {
-        if (this.#answer === answer) this.#answer = undefined
+        this.#answer = undefined
         for (const chunk of input) pulled += chunk.length
         return input
       })
@@ -302,10 +302,10 @@ class Mouth {
    * Puts back what an interrupted pull was answered with and never received. False when the pull that it belongs to is
    * still under way, in another fiber.
    */
-  takeBack(fiber: Fiber.Fiber<unknown, unknown> | undefined): boolean {
+  takeBack(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     const answer = this.#answer
     if (answer === undefined) return true
-    if (fiber !== undefined && answer.fiber !== fiber && answer.fiber.pollUnsafe() === undefined) return false
+    if (answer.fiber !== fiber && answer.fiber.pollUnsafe() === undefined) return false
     this.#answer = undefined
     this.core.unread(answer.input)
     return true

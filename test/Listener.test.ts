@@ -6,6 +6,7 @@ import { Network } from "../src/Network.ts"
 import * as TestTransport from "../src/TestTransport.ts"
 import * as Transport from "../src/Transport.ts"
 import * as TransportError from "../src/TransportError.ts"
+import { Stepper } from "./support/stepper.ts"
 
 const text = (string: string) => new TextEncoder().encode(string)
 
@@ -130,6 +131,37 @@ describe("Listener.accept", () => {
       }
     })))
 
+  it.effect("takes a connection only together with making a transport of it, at whichever step it is interrupted", () =>
+    Effect.gen(function*() {
+      for (let steps = 0; steps < 20; steps++) {
+        let accepted = 0
+        let arrive!: () => void
+        const listener = yield* Listener.make<Item, Transport.Transport>({
+          endpoint: { _tag: "memory", name: "manual" },
+          backlogMax: 1,
+          open: ({ offer }) => {
+            arrive = () => offer({ isBad: false })
+            return () => {}
+          },
+          accept: () => Effect.sync(() => ({ number: ++accepted }) as never),
+          reject: () => {},
+          reasonOf: () => new TransportError.Failed()
+        })
+        const stepper = new Stepper()
+        const accepting = Effect.runFork(
+          Effect.provideService(Effect.scoped(listener.accept), Scheduler.Scheduler, stepper)
+        )
+        if (steps % 2 === 0) stepper.run(10)
+        arrive()
+        stepper.run(steps >> 1)
+        accepting.interruptUnsafe()
+        stepper.run(Infinity)
+        const next = yield* Effect.forkChild(listener.accept, { startImmediately: true })
+        assert.strictEqual(accepted, 1, `${steps} steps`)
+        yield* Fiber.interrupt(next)
+      }
+    }))
+
   it.effect("fails with Closed when the listener closes, and from then on", () =>
     withLog(Effect.fnUntraced(function*() {
       const scope = yield* Scope.make()
@@ -142,6 +174,18 @@ describe("Listener.accept", () => {
       assert.deepStrictEqual(yield* Fiber.joinAll(waiting), ["Closed", "Closed"])
       assert.strictEqual(yield* reasonOf(Effect.scoped(listener.accept)), "Closed")
       assert.strictEqual(yield* reasonOf(Effect.scoped(connect)), "Refused")
+    })))
+
+  it.effect("fails with Closed when the address is free already", () =>
+    withLog(Effect.fnUntraced(function*() {
+      const scope = yield* Scope.make()
+      const listener = yield* Scope.provide(listen, scope)
+      const waiting = yield* Effect.forkChild(
+        Effect.andThen(reasonOf(Effect.scoped(listener.accept)), Effect.exit(listen)),
+        { startImmediately: true }
+      )
+      yield* Scope.close(scope, Exit.void)
+      assert.isTrue(Exit.isSuccess(yield* Fiber.join(waiting)))
     })))
 
   it.effect("tells a failure of the listener once, and goes on", () =>
@@ -222,6 +266,21 @@ describe("Listener.serve", () => {
       assert.strictEqual(most, 2)
     })))
 
+  it.effect("runs 1024 handlers at once where nothing else is said", () =>
+    withLog(Effect.fnUntraced(function*() {
+      const listener = yield* listen
+      let running = 0
+      yield* Effect.forkChild(listener.serve(() =>
+        Effect.suspend(() => {
+          running++
+          return Effect.never
+        })
+      ))
+      for (let i = 0; i < 1030; i++) yield* Effect.andThen(connect, Effect.yieldNow)
+      yield* settle
+      assert.strictEqual(running, 1024)
+    })))
+
   it.effect("has room again however a handler ended, and logs those that failed", () =>
     withLog(Effect.fnUntraced(function*(logged) {
       const listener = yield* listen
@@ -255,6 +314,22 @@ describe("Listener.serve", () => {
       }
       assert.deepStrictEqual(ends, ["end", "Reset", "Reset", "Reset", "end", "Reset", "end"])
       assert.strictEqual(logged.filter((line) => /^the handler of connection \d+ failed$/.test(line)).length, 4)
+    })))
+
+  it.effect("takes a handler that throws when it is called for one that died", () =>
+    withLog(Effect.fnUntraced(function*(logged) {
+      const listener = yield* listen
+      let called = 0
+      yield* Effect.forkChild(listener.serve(
+        (transport) => {
+          if (++called === 1) throw new Error("thrown")
+          return transport.write(text("x"))
+        },
+        { connectionsMax: 1 }
+      ))
+      assert.strictEqual(yield* reasonOf(Effect.flatMap(connect, (client) => Transport.readUntilEnd(client))), "Reset")
+      assert.strictEqual((yield* Effect.flatMap(connect, (client) => Transport.readUntilEnd(client))).length, 1)
+      assert.strictEqual(logged.length, 1)
     })))
 
   it.effect("harms no connection by another one that fails", () =>
@@ -294,7 +369,7 @@ describe("Listener.serve", () => {
   it.effect("waits a little after a failure of the listener, and survives it", () =>
     withLog(Effect.fnUntraced(function*(logged) {
       const { arrive, fail, listener, peers } = yield* manual
-      yield* Effect.forkChild(listener.serve((transport) => transport.write(text("x"))))
+      yield* Effect.forkChild(listener.serve((transport) => transport.write(text("x")), { connectionsMax: 1 }))
       yield* settle
       for (let times = 0; times < 3; times++) yield* fail
       yield* settle
@@ -370,6 +445,68 @@ describe("Listener.serve", () => {
       assert.strictEqual(yield* reasonOf(Transport.readUntilEnd(client)), "Reset")
       assert.match(logged[0]!, /^memory:here shut down and cut 1: connection \d+$/)
     })))
+
+  it.effect("closes its listener once, and not whoever listens there next", () =>
+    withLog(Effect.fnUntraced(function*() {
+      const scope = yield* Scope.make()
+      const listener = yield* Scope.provide(listen, scope)
+      const serving = yield* Effect.forkChild(listener.serve(() => Effect.void), { startImmediately: true })
+      yield* Fiber.interrupt(serving)
+      const next = yield* listen
+      yield* Scope.close(scope, Exit.void)
+      yield* connect
+      yield* next.accept
+    })))
+
+  it.effect("can be interrupted while every place is taken", () =>
+    withLog(Effect.fnUntraced(function*(logged) {
+      const listener = yield* listen
+      const serving = yield* Effect.forkChild(listener.serve(() => Effect.never, { connectionsMax: 1 }))
+      yield* connect
+      yield* settle
+      yield* Fiber.interrupt(serving)
+      assert.strictEqual(logged.length, 1)
+    })))
+
+  it.effect("leaves no connection with nobody, at whichever step it is interrupted", () =>
+    Effect.gen(function*() {
+      let accepted = 0
+      for (let steps = 0; steps < 60; steps++) {
+        const ends: Array<string> = []
+        let arrive!: () => boolean
+        const [client] = yield* TestTransport.pair()
+        const scope = yield* Scope.make()
+        const listener = yield* Scope.provide(
+          Listener.make<Item, Transport.Transport>({
+            endpoint: { _tag: "memory", name: "manual" },
+            backlogMax: 1,
+            open: ({ offer }) => {
+              arrive = () => offer({ isBad: false })
+              return () => {}
+            },
+            accept: () => Effect.as(Effect.addFinalizer(() => Effect.sync(() => ends.push("closed"))), client),
+            reject: () => void ends.push("rejected"),
+            reasonOf: () => new TransportError.Failed()
+          }),
+          scope
+        )
+        const stepper = new Stepper()
+        const serving = Effect.runFork(Effect.provideService(
+          listener.serve(() => Effect.never),
+          Scheduler.Scheduler,
+          stepper
+        ))
+        arrive()
+        stepper.run(steps)
+        serving.interruptUnsafe()
+        stepper.run(Infinity)
+        yield* Scope.close(scope, Exit.void)
+        assert.strictEqual(ends.length, 1, `${steps} steps`)
+        if (ends[0] === "closed") accepted++
+      }
+      assert.isAbove(accepted, 0)
+      assert.isBelow(accepted, 60)
+    }))
 
   it.effect("ends with Closed when the listener is closed, and cuts its handlers", () =>
     withLog(Effect.fnUntraced(function*(logged) {

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   Cause,
   Deferred,
+  Duration,
   Effect,
   Exit,
   Fiber,
@@ -50,6 +51,27 @@ describe("a pull", () => {
         assert.strictEqual(read, "onetwo")
       }
       assert.isAbove(interrupted, 0)
+    }))
+
+  it.effect("that was interrupted leaves its bytes to a forEach, at whichever step it was", () =>
+    Effect.gen(function*() {
+      for (let steps = 0; steps < 20; steps++) {
+        const [a, b] = yield* TestTransport.pair()
+        const stepper = new Stepper()
+        const reader = yield* b.reader
+        const pulling = Effect.runFork(Effect.provideService(reader.pull, Scheduler.Scheduler, stepper))
+        yield* a.write(bytes("one"))
+        yield* a.flush
+        stepper.run(steps)
+        pulling.interruptUnsafe()
+        stepper.run(Infinity)
+        const exit = pulling.pollUnsafe()!
+        yield* a.write(bytes("two"))
+        yield* a.halfClose
+        let read = Exit.isSuccess(exit) ? exit.value.map(text).join("") : ""
+        yield* reader.forEach!((batch) => Effect.sync(() => void (read += batch.map(text).join(""))))
+        assert.strictEqual(read, "onetwo")
+      }
     }))
 
   it.effect("at the same time as another is refused or comes first, whichever step that one is at", () =>
@@ -203,6 +225,40 @@ describe("Transport.writeWithin", () => {
     }))
 })
 
+describe("a reader", () => {
+  it.effect("whose lease has ended is refused, also while nobody has another", () =>
+    Effect.gen(function*() {
+      const [, b] = yield* TestTransport.pair()
+      const old = yield* Effect.scoped(b.reader)
+      for (const isHeld of [false, true]) {
+        if (isHeld) yield* b.reader
+        for (const reading of [old.pull, old.forEach!(() => Effect.void)]) {
+          assert.strictEqual((yield* errorOf(Effect.timeout(reading, 0))).reason._tag, "Busy")
+        }
+      }
+    }))
+
+  it.effect("puts back what it was given, however it was, and no more", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      yield* a.write(bytes("one"))
+      yield* a.halfClose
+      yield* Effect.scoped(Effect.gen(function*() {
+        const reader = yield* b.reader
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(reader.unread([bytes("o")]))))
+        yield* reader.pull
+        yield* reader.unread([bytes("one")])
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(reader.unread([bytes("o")]))))
+      }))
+      yield* Effect.scoped(Effect.gen(function*() {
+        const reader = yield* b.reader
+        yield* reader.forEach!(() => Effect.void)
+        yield* reader.unread([bytes("one")])
+      }))
+      assert.strictEqual(text(yield* Transport.readUntilEnd(b)), "one")
+    }))
+})
+
 describe("Transport.delivery", () => {
   it.effect("reads the verdict of an interrupted write off its cause", () =>
     Effect.gen(function*() {
@@ -274,6 +330,18 @@ describe("the scope rule", () => {
         const { ended, layer } = yield* observed
         yield* Effect.exit(Effect.provide(Effect.andThen(program, end), layer))
         assert.strictEqual(yield* ended, "reset")
+      }
+    }))
+
+  it.effect("whoever still holds on to the connection is told that it was the scope, and why", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const [, b] = yield* Scope.provide(TestTransport.pair(), scope)
+      const waiting = yield* Effect.forkChild(errorOf(Connection.take(b)), { startImmediately: true })
+      yield* Scope.close(scope, Exit.fail("failure"))
+      for (const error of [yield* Fiber.join(waiting), yield* errorOf(b.write(bytes("late")))]) {
+        assert.deepStrictEqual(error.reason, new TransportError.Closed({ by: "scope" }))
+        assert.deepStrictEqual(error.cause, Cause.fail("failure"))
       }
     }))
 
@@ -545,6 +613,24 @@ describe("Transport.react", () => {
 })
 
 describe("options", () => {
+  it.effect("that are left out have their defaults", () =>
+    Effect.gen(function*() {
+      const { onScopeExit, ...resolved } = yield* Wire.resolveOptions(undefined, { operation: "open", endpoint: "x" })
+      assert.deepStrictEqual(resolved, {
+        highWaterMark: 65_536,
+        lowWaterMark: 16_384,
+        readMark: 65_536,
+        closeTimeout: Duration.seconds(5),
+        lingerDuration: Duration.seconds(1),
+        lingerBytesMax: 262_144,
+        onPeerEnd: "keep"
+      })
+      assert.deepStrictEqual(
+        [Exit.void, Exit.fail("failure"), Exit.interrupt()].map(onScopeExit),
+        ["close", "abort", "abort"]
+      )
+    }))
+
   it.effect("that are wrong are refused, with the field that is wrong", () =>
     Effect.gen(function*() {
       const wrong: ReadonlyArray<readonly [string, Transport.TransportOptions]> = [

@@ -266,19 +266,24 @@ const few = 10
 
 const operations = 10_000
 
-/** So many reads that wait, one after the other; most are interrupted and some get something. */
+/** So many reads that wait, one after the other, ten to a lease; some get something and the others are interrupted. */
 const waitingReads = Effect.fnUntraced(function*(bench: Bench, a: Transport.Transport, b: Transport.Transport) {
   const refs: Array<WeakRef<object>> = []
-  for (let i = 0; i < operations; i++) {
-    const reading = yield* fork(pullOnce(a))
-    // Whatever is left of a read that waited would wake its fiber.
-    refs.push(new WeakRef(reading))
-    if (i % 100 > 0) yield* Fiber.interrupt(reading)
-    else {
-      const writing = yield* bench.start(b.write(text("x")))
-      yield* bench.ended("a read that waited", reading)
-      yield* bench.ended("the write that it waited for", writing)
-    }
+  for (let i = 0; i < operations; i += 10) {
+    yield* Effect.scoped(Effect.gen(function*() {
+      const reader = yield* a.reader
+      for (let j = i; j < i + 10; j++) {
+        const reading = yield* fork(pulledBy(reader.pull))
+        // Whatever is left of a read that waited would wake its fiber.
+        refs.push(new WeakRef(reading))
+        if (j % 100 > 0) yield* Fiber.interrupt(reading)
+        else {
+          const writing = yield* bench.start(b.write(text("x")))
+          yield* bench.ended("a read that waited", reading)
+          yield* bench.ended("the write that it waited for", writing)
+        }
+      }
+    }))
   }
   return refs
 })

@@ -142,6 +142,7 @@ export const closeSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 61,
     fault: "a close that is broken off by the peer keeps the handle",
+    alsoBreaks: { 82: "its sequences abort one end while the other one closes" },
     subject: brokenSubject(() => {
       let isClosing = false
       let isKept = false

@@ -35,6 +35,7 @@ export const openingSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 2,
     fault: "an open that is refused leaves the timer of its time limit running",
+    alsoBreaks: { 83: "it too looks for what opens that fail leave behind" },
     subject: soundSubject({
       failingOpens: [{
         name: "a port that nobody listens on",

@@ -59,10 +59,7 @@ export const pauseSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 40,
     fault: "what a read finds during a pause is kept, and delivered behind what comes after it",
-    alsoBreaks: {
-      41: "it holds several pieces during one pause, too",
-      82: "its random calls pause in the middle of input"
-    },
+    alsoBreaks: { 41: "it holds several pieces during one pause, too" },
     subject: brokenSubject({
       transport: (transport) => {
         const kept: Array<Uint8Array> = []

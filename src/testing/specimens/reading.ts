@@ -37,7 +37,10 @@ export const readingSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 8,
     fault: "after thirty reads of a single byte the next one waits for a second, to make fewer reads of more",
-    alsoBreaks: { 34: "its test takes the queue apart byte by byte" },
+    alsoBreaks: {
+      34: "its test takes the queue apart byte by byte",
+      84: "a hundred of its reads get a single byte"
+    },
     subject: brokenSubject(() => {
       let inARow = 0
       return reading((reader) => ({

@@ -1,0 +1,3 @@
+import { matrixPart } from "../support/matrix.ts"
+
+matrixPart(2)
