@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
 // Ours, then Vite's own.
@@ -12,6 +13,8 @@ export default defineConfig({
     reporters: ["default", "./test/support/reporter.ts"],
     // The laws about leaks ask for a collection.
     execArgv: ["--expose-gc"],
+    // Laws over real connections wait more than they work.
+    maxWorkers: availableParallelism() + 1,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     typecheck: {

@@ -1,49 +1,82 @@
-// Prints the matrix of laws and specimens: `npm run laws -- [law ...]` examines the specimens of those laws only.
+// Prints the matrix of laws and specimens, a row for each transport that is broken on purpose.
+// `npm run laws -- 70 71` examines the specimens of these laws only; the status is 1 when something is to mend.
 import { Effect } from "effect"
 import { laws } from "../src/testing/laws/index.ts"
 import { examine, isGood, judge, type Judgement, unproven } from "../src/testing/matrix.ts"
 import { specimens } from "../src/testing/specimens/index.ts"
 
-const marks: Record<Judgement, string> = {
-  caught: "X",
-  holds: ".",
-  excused: "x",
-  "left out": " ",
-  missed: "M",
-  unexpected: "U",
-  "stale excuse": "S"
+const marks: Readonly<Record<Judgement, readonly [mark: string, meaning: string]>> = {
+  caught: ["X", "broken, and this law is there to notice it"],
+  excused: ["x", "broken as well; the specimen says why"],
+  holds: ["·", "holds"],
+  "left out": [" ", "left out: the specimen lacks what the law needs"],
+  missed: ["M", "TO MEND: its own law did not notice"],
+  unexpected: ["U", "TO MEND: broken, and the specimen does not say so"],
+  "stale excuse": ["S", "TO MEND: holds, and the specimen says that it is broken"]
 }
 
 const asked = process.argv.slice(2).map(Number)
+const unknown = asked.filter((number) => !laws.some((law) => law.number === number))
+const chosen = specimens.filter(({ law }) => asked.length === 0 || asked.includes(law))
+
+/** The numbers of the laws on top of each other, one column each, in groups of ten. */
+const spaced = (cells: ReadonlyArray<string>): string => {
+  const tens = laws.map((law) => Math.floor(law.number / 10))
+  return cells.map((cell, i) => i > 0 && tens[i] !== tens[i - 1] ? ` ${cell}` : cell).join("")
+}
+const ten = (number: number): string => number < 10 ? " " : String(Math.floor(number / 10))
+const head = [spaced(laws.map(({ number }) => ten(number))), spaced(laws.map(({ number }) => String(number % 10)))]
+const printHead = () => head.forEach((line) => console.log(`${" ".repeat(6)}${line}`))
+
+/** Says how far it is, where somebody looks on. */
+const progress = (text: string) => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+}
 
 const main = Effect.gen(function*() {
-  const chosen = specimens.filter((specimen) => asked.length === 0 || asked.includes(specimen.law))
-  const numbers = laws.map((law) => String(law.number).padStart(3))
-  console.log("X caught by its law   . holds   x also broken, with a reason   M missed   U unexpected   S stale excuse")
-  for (const row of [0, 1, 2]) console.log("     " + numbers.map((number) => number[row]).join(""))
-  let bad = 0
-  for (const specimen of chosen) {
-    const verdicts = yield* examine(specimen)
-    const judged = verdicts.map((verdict) => ({ verdict, judgement: judge(specimen, verdict) }))
+  if (unknown.length > 0) {
+    console.error(`no law of the kit has number ${unknown.join(", ")}`)
+    process.exitCode = 1
+    return
+  }
+  console.log("Each row is a transport that is broken on purpose, each column a law that was held against it.\n")
+  for (const [mark, meaning] of Object.values(marks)) console.log(`  ${mark}  ${meaning}`)
+  console.log()
+
+  let wrong = 0
+  for (const [i, specimen] of chosen.entries()) {
+    if (i % 20 === 0) printHead()
+    progress(`specimen ${i + 1} of ${chosen.length}, law ${specimen.law}: ${specimen.fault}`)
+    const judged = (yield* examine(specimen)).map((verdict) => ({ verdict, judgement: judge(specimen, verdict) }))
+    progress("")
     console.log(
-      `${String(specimen.law).padStart(4)} ${
-        judged.map(({ judgement }) => marks[judgement]).join("")
+      `${String(specimen.law).padStart(4)}  ${
+        spaced(judged.map(({ judgement }) => marks[judgement][0]))
       }  ${specimen.fault}`
     )
     for (const { judgement, verdict } of judged) {
-      if (verdict.law === specimen.law || judgement === "excused") {
+      const seen = verdict.broken ?? (verdict.broken === null ? "it was left out" : "it holds")
+      if (!isGood(judgement)) {
+        wrong++
+        console.log(`      ${marks[judgement][0]} ${verdict.law}: ${seen}`)
+      } else if (asked.length > 0 && (judgement === "caught" || judgement === "excused")) {
         const reason = specimen.alsoBreaks?.[verdict.law]
-        console.log(
-          `       ${verdict.law} ${judgement}: ${verdict.broken ?? "not noticed"}${reason ? ` (${reason})` : ""}`
-        )
-      } else if (!isGood(judgement)) console.log(`     ! ${verdict.law} ${judgement}: ${verdict.broken}`)
-      if (!isGood(judgement)) bad++
+        console.log(`      ${marks[judgement][0]} ${verdict.law}: ${seen}${reason === undefined ? "" : ` (${reason})`}`)
+      }
     }
   }
   const without = asked.length === 0 ? unproven(laws, specimens) : []
-  if (without.length > 0) console.log(`without a specimen: ${without.join(", ")}`)
-  console.log(`${laws.length} laws, ${chosen.length} specimens, ${bad + without.length} to mend`)
-  process.exitCode = bad + without.length > 0 ? 1 : 0
+  if (without.length > 0) console.log(`laws without a specimen: ${without.join(", ")}`)
+  const lowered = laws.filter((law) => law.lowered !== undefined)
+  if (asked.length === 0 && lowered.length > 0) {
+    console.log("\nLaws whose tests count lower than the catalogue:")
+    for (const law of lowered) console.log(`  ${String(law.number).padStart(2)}  ${law.lowered}`)
+  }
+  const toMend = wrong + without.length
+  console.log(
+    `\n${laws.length} laws, ${chosen.length} specimens examined, ${toMend === 0 ? "nothing" : toMend} to mend`
+  )
+  process.exitCode = toMend === 0 ? 0 : 1
 })
 
 await Effect.runPromise(main)

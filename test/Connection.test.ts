@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Stream } from "effect"
 import { Connection, TestTransport, Transport } from "effect-transport"
 import { TestClock } from "effect/testing"
 
@@ -181,6 +181,24 @@ describe("Connection.forEach", () => {
       yield* Effect.yieldNow
       yield* Fiber.interrupt(reading)
       assert.isTrue(interrupted)
+      yield* a.write(bytes("y"))
+      assert.strictEqual(text(yield* Connection.take(b)), "y")
+    }))
+
+  it.effect("holds the reader until its function has ended, also when it is interrupted", () =>
+    Effect.gen(function*() {
+      const cleanedUp = yield* Deferred.make<void>()
+      const [a, b] = yield* TestTransport.pair()
+      yield* a.write(bytes("x"))
+      yield* a.flush
+      const reading = yield* Effect.forkChild(
+        Connection.forEach(b, () => Effect.onInterrupt(Effect.never, () => Deferred.await(cleanedUp))),
+        { startImmediately: true }
+      )
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(reading), { startImmediately: true })
+      assert.strictEqual(yield* reasonOf(Connection.take(b)), "Busy")
+      yield* Deferred.succeed(cleanedUp, undefined)
+      yield* Fiber.join(interrupting)
       yield* a.write(bytes("y"))
       assert.strictEqual(text(yield* Connection.take(b)), "y")
     }))

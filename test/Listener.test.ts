@@ -242,6 +242,20 @@ describe("Listener: the backlog", () => {
     })))
 })
 
+describe("Listener: a client that aborted before it was accepted", () => {
+  it.effect("is one that was reset, also where it had ended before", () =>
+    withLog(Effect.fnUntraced(function*() {
+      const listener = yield* listen
+      for (const hasEnded of [false, true]) {
+        const client = yield* connect
+        if (hasEnded) yield* client.halfClose
+        yield* client.abort
+        const server = yield* listener.accept
+        assert.strictEqual(yield* reasonOf(Transport.readUntilEnd(server)), "Reset")
+      }
+    })))
+})
+
 describe("Listener.serve", () => {
   it.effect("runs at most connectionsMax handlers at once", () =>
     withLog(Effect.fnUntraced(function*() {

@@ -225,6 +225,52 @@ describe("Transport.writeWithin", () => {
     }))
 })
 
+describe("a write", () => {
+  it.effect("of what is no Uint8Array is refused, and says what it should be", () =>
+    Effect.gen(function*() {
+      const [a] = yield* TestTransport.pair()
+      const wrong = "text" as unknown as Uint8Array
+      for (
+        const [write, field, expected] of [
+          [a.write(wrong), "out", "a Uint8Array"],
+          [a.writeAll([bytes("good"), wrong]), "outs[1]", "a Uint8Array"],
+          [a.writeAll(wrong as unknown as ReadonlyArray<Uint8Array>), "outs", "an array of Uint8Array"]
+        ] as const
+      ) {
+        const error = yield* errorOf(write)
+        assert.strictEqual(error.delivery, "NotSent")
+        assert.strictEqual(error.reason._tag, "InvalidOption")
+        if (error.reason._tag !== "InvalidOption") continue
+        assert.deepStrictEqual([error.reason.field, error.reason.expected], [field, expected])
+      }
+    }))
+
+  it.effect("of nothing waits for nothing", () =>
+    Effect.gen(function*() {
+      const [a] = yield* TestTransport.lockstepPair()
+      yield* Effect.forkChild(a.write(bytes("begun")), { startImmediately: true })
+      const empty = yield* Effect.forkChild(
+        Effect.all([a.write(bytes("")), a.writeAll([]), a.writeAll([bytes("")])]),
+        { startImmediately: true }
+      )
+      assert.isTrue(Exit.isSuccess(empty.pollUnsafe() ?? Exit.interrupt()))
+    }))
+
+  it.effect("that fails was not interrupted besides", () =>
+    Effect.gen(function*() {
+      const [a] = yield* TestTransport.lockstepPair()
+      const fibers = yield* Effect.forEach(
+        [a.write(bytes("begun")), a.write(bytes("waiting")), a.flush],
+        (effect) => Effect.forkChild(effect, { startImmediately: true })
+      )
+      yield* a.abort
+      for (const exit of yield* Fiber.awaitAll(fibers)) {
+        assert.isTrue(Exit.hasFails(exit))
+        assert.isFalse(Exit.hasInterrupts(exit))
+      }
+    }))
+})
+
 describe("a reader", () => {
   it.effect("whose lease has ended is refused, also while nobody has another", () =>
     Effect.gen(function*() {
@@ -232,7 +278,7 @@ describe("a reader", () => {
       const old = yield* Effect.scoped(b.reader)
       for (const isHeld of [false, true]) {
         if (isHeld) yield* b.reader
-        for (const reading of [old.pull, old.forEach!(() => Effect.void)]) {
+        for (const reading of [Effect.asVoid(old.pull), old.forEach!(() => Effect.void)]) {
           assert.strictEqual((yield* errorOf(Effect.timeout(reading, 0))).reason._tag, "Busy")
         }
       }
@@ -292,6 +338,12 @@ describe("Transport.delivery", () => {
 
   it.effect("is none when no write was under way", () =>
     Effect.gen(function*() {
+      const [a] = yield* TestTransport.lockstepPair()
+      yield* Effect.forkChild(a.write(bytes("begun")), { startImmediately: true })
+      const flushing = yield* Effect.forkChild(a.flush, { startImmediately: true })
+      yield* Fiber.interrupt(flushing)
+      const interrupted = yield* Fiber.await(flushing)
+      assert.isTrue(Exit.isFailure(interrupted) && Option.isNone(Transport.delivery(interrupted.cause)))
       const exit = yield* Effect.exit(Effect.fail("other"))
       if (Exit.isFailure(exit)) assert.isTrue(Option.isNone(Transport.delivery(exit.cause)))
     }))
@@ -446,6 +498,27 @@ describe("the scope rule", () => {
       yield* Effect.provide(Scope.close(scope, Exit.void), Logger.layer([logger]))
       assert.isTrue(logged.some((line) => line.includes("bytes of output lost")), logged.join())
       assert.strictEqual((yield* errorOf(a.closed)).reason._tag, "TimedOut")
+    }))
+
+  it.effect("what the peer's reset lost is a warning too, with how much it was", () =>
+    Effect.gen(function*() {
+      const logged: Array<string> = []
+      const logger = Logger.make<unknown, void>(({ message }) => void logged.push(String(message)))
+      const scope = yield* Scope.make()
+      const [c] = yield* Effect.provide(
+        Effect.scoped(Effect.gen(function*() {
+          const pair = yield* TestTransport.lockstepPair()
+          yield* Effect.forkIn(pair[0].write(bytes("lost")), scope, { startImmediately: true })
+          yield* pair[1].abort
+          return pair
+        })),
+        Logger.layer([logger])
+      )
+      assert.strictEqual((yield* errorOf(c.closed)).reason._tag, "Reset")
+      assert.deepStrictEqual(
+        logged.map((line) => line.slice(0, line.indexOf(":"))),
+        ["a scope ended with 4 bytes of output lost"]
+      )
     }))
 })
 

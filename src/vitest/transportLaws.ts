@@ -10,8 +10,12 @@ import * as TransportLaws from "../testing/TransportLaws.ts"
  *
  * **Details**
  *
- * Laws that need what the subject does not have are named in the title of the `describe`, with what they need. The law
- * about garbage (84) needs `--expose-gc` in `execArgv` of vitest's configuration.
+ * Laws that need what the subject does not have are no tests; the title of the `describe` names them, with what they
+ * need. Each test has 60 seconds: a law that is broken may take its time to show it. The law about garbage (84) needs
+ * `execArgv: ["--expose-gc"]` in vitest's configuration.
+ *
+ * The tests run one after another, also where vitest's `sequence.concurrent` is set: some compare what is held before and
+ * after. Several subjects run side by side when each has a file of its own.
  *
  * **Example** (Proving a transport)
  *
@@ -34,10 +38,15 @@ export const transportLaws = (
   options?: { readonly timeoutMillis?: number | undefined }
 ): void => {
   const cases = TransportLaws.make(subject)
-  const without = cases
-    .filter((law) => law.missing.length > 0)
-    .map((law) => `${law.number} (${law.missing.join(", ")})`)
-  describe(without.length === 0 ? name : `${name}, without laws ${without.join(", ")}`, () => {
+  const without = new Map<string, Array<number>>()
+  for (const { missing, number } of cases) {
+    if (missing.length === 0) continue
+    const need = missing.join(", ")
+    without.set(need, [...without.get(need) ?? [], number])
+  }
+  const leftOut = Array.from(without, ([need, numbers]) => `${numbers.join(" ")} (${need})`)
+  const title = leftOut.length === 0 ? name : `${name}, without laws ${leftOut.join(", ")}`
+  describe(title, { concurrent: false }, () => {
     for (const law of cases) {
       if (law.missing.length > 0) continue
       it(law.name, { timeout: options?.timeoutMillis ?? 60_000 }, () => Effect.runPromise(law.test))

@@ -146,7 +146,6 @@ export const pauseSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 43,
     fault: "the end of input is forgotten if it comes while reading is paused",
-    alsoBreaks: { 82: "its random calls end one side while the other is paused" },
     subject: brokenSubject(() => {
       let holders = 0
       let isPaused = false
