@@ -312,6 +312,7 @@ describe("Endpoint", () => {
       "SerialEndpoint",
       "TcpEndpoint",
       "UnixEndpoint",
+      "describe",
       "format",
       "from",
       "isHalfCloseKind",
