@@ -230,9 +230,15 @@ export const copy = <A, Out, E, In, E2>(
       const move = Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(
           restore(reader.pull),
-          (items) =>
-            Effect.onExit(restore(to.writeAll(items)), (exit) =>
-              Exit.isFailure(exit) && isNotSent(exit.cause) ? reader.unread(items) : Effect.void)
+          (items) => {
+            let isBegun = false
+            const writing = Effect.suspend(() => {
+              isBegun = true
+              return to.writeAll(items)
+            })
+            return Effect.onExit(restore(writing), (exit) =>
+              Exit.isFailure(exit) && (!isBegun || isNotSent(exit.cause)) ? reader.unread(items) : Effect.void)
+          }
         )
       )
       return untilDone(move)

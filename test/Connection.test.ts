@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Stream } from "effect"
-import { Connection, TestTransport, Transport } from "effect-transport"
+import { Cause, Deferred, Effect, Exit, Fiber, Scheduler, Stream } from "effect"
+import { Connection, TestTransport, Transport, TransportError } from "effect-transport"
 import { TestClock } from "effect/testing"
+import { Stepper } from "./support/stepper.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -38,6 +39,75 @@ describe("Connection.take", () => {
     }))
 })
 
+describe("Connection: what has been pulled", () => {
+  it.effect("is where it belongs, at whichever step the one who takes it is interrupted", () =>
+    Effect.gen(function*() {
+      for (const how of ["take", "stream"] as const) {
+        let interrupted = 0
+        for (let steps = 0; steps < 60; steps++) {
+          const [a, b] = yield* TestTransport.pair()
+          for (const item of ["1", "2", "3"]) yield* Effect.andThen(a.write(bytes(item)), a.flush)
+          yield* a.halfClose
+          let given = ""
+          const give = (item: Uint8Array) => {
+            given += text(item)
+            return Effect.void
+          }
+          const taking: Effect.Effect<unknown, unknown> = {
+            take: Effect.flatMap(Connection.take(b), give),
+            stream: Stream.runForEach(Connection.stream(b, { batchMax: 1 }), give)
+          }[how]
+          const stepper = new Stepper()
+          const fiber = Effect.runFork(Effect.provideService(taking, Scheduler.Scheduler, stepper))
+          stepper.run(steps)
+          fiber.interruptUnsafe()
+          stepper.run(Infinity)
+          if (Exit.hasInterrupts(fiber.pollUnsafe()!)) interrupted++
+          const rest = text(yield* Transport.readUntilEnd(b))
+          // One item may go down with its receiver, on its way to him.
+          const lost = given.length + rest.length < 3 ? 1 : 0
+          assert.strictEqual(rest, "123".slice(given.length + lost), `${how}, ${steps} steps`)
+        }
+        assert.isAbove(interrupted, 0)
+      }
+    }))
+
+  it.effect("goes back while nobody has been asked to write it, at whichever step the copy is interrupted", () =>
+    Effect.gen(function*() {
+      let put = 0
+      for (let steps = 0; steps < 60; steps++) {
+        const [a, b] = yield* TestTransport.pair()
+        const [c, d] = yield* TestTransport.pair()
+        yield* a.write(bytes("once"))
+        yield* a.halfClose
+        let asked = false
+        const to: typeof c = {
+          ...c,
+          writeAll: (items) => {
+            asked = true
+            return c.writeAll(items)
+          }
+        }
+        const stepper = new Stepper()
+        const copying = Effect.runFork(
+          Effect.provideService(Connection.copy(b, to), Scheduler.Scheduler, stepper)
+        )
+        stepper.run(steps)
+        copying.interruptUnsafe()
+        stepper.run(Infinity)
+        yield* c.halfClose
+        const rest = text(yield* Transport.readUntilEnd(b))
+        const copied = text(yield* Transport.readUntilEnd(d))
+        if (!asked) {
+          assert.strictEqual(rest, "once", `${steps} steps`)
+          put++
+        } else assert.notStrictEqual(rest + copied, "onceonce", `${steps} steps`)
+      }
+      assert.isAbove(put, 0)
+      assert.isBelow(put, 60)
+    }))
+})
+
 describe("Connection.stream", () => {
   it.effect("is everything until the end", () =>
     Effect.gen(function*() {
@@ -65,6 +135,16 @@ describe("Connection.stream", () => {
         (yield* Stream.runCollect(Connection.stream(b, { batchMax: NaN }).pipe(Stream.take(2)))).length,
         1
       )
+    }))
+
+  it.effect("takes any batchMax below one for one", () =>
+    Effect.gen(function*() {
+      for (const batchMax of [0, -1, 0.5, NaN]) {
+        const [a, b] = yield* TestTransport.pair()
+        yield* a.write(bytes("x"))
+        yield* a.halfClose
+        assert.strictEqual((yield* Stream.runCollect(Connection.stream(b, { batchMax }))).map(text).join(""), "x")
+      }
     }))
 
   it.effect("holds the reader while it runs, and no longer", () =>
@@ -229,6 +309,18 @@ describe("Connection.channel", () => {
     }))
 })
 
+describe("Connection.channel, whose writes fail", () => {
+  it.effect("fails with that, though nothing arrives", () =>
+    Effect.gen(function*() {
+      const [a] = yield* TestTransport.pair()
+      yield* a.halfClose
+      const running = Stream.make(bytes("x")).pipe(Stream.pipeThroughChannel(Connection.channel(a)), Stream.runDrain)
+      const error = yield* Effect.flip(running)
+      assert.deepStrictEqual(error.reason, new TransportError.Closed({ by: "abort" }))
+      assert.instanceOf(Cause.squash(error.cause as Cause.Cause<unknown>), TransportError.TransportError)
+    }))
+})
+
 describe("Connection.copy", () => {
   it.effect("moves everything and ends as it is told", () =>
     Effect.gen(function*() {
@@ -268,7 +360,35 @@ describe("Connection.copy", () => {
     }))
 })
 
+describe("Connection.copy, interrupted while its write is under way", () => {
+  it.effect("does not put back what may have been sent", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const [c, d] = yield* TestTransport.lockstepPair()
+      yield* a.write(bytes("sent"))
+      yield* a.halfClose
+      const copying = yield* Effect.forkChild(Connection.copy(b, c), { startImmediately: true })
+      yield* Fiber.interrupt(copying)
+      assert.strictEqual((yield* Transport.readUntilEnd(b)).length, 0)
+      assert.strictEqual(text(yield* Connection.take(d)), "sent")
+    }))
+})
+
 describe("Connection.copyBidirectional", () => {
+  it.effect("shows either end of one side to the other while its own direction goes on", () =>
+    Effect.gen(function*() {
+      for (const side of ["client", "server"] as const) {
+        const [client, left] = yield* TestTransport.pair()
+        const [right, server] = yield* TestTransport.pair()
+        yield* Effect.forkChild(Connection.copyBidirectional(left, right))
+        const [ending, watching] = side === "client" ? [client, server] : [server, client]
+        yield* ending.halfClose
+        assert.strictEqual((yield* Transport.readUntilEnd(watching)).length, 0)
+        yield* watching.write(bytes("late"))
+        assert.strictEqual(text(yield* Connection.take(ending)), "late")
+      }
+    }))
+
   it.effect("carries a half-close through, and the late answer back", () =>
     Effect.gen(function*() {
       const [client, left] = yield* TestTransport.pair()

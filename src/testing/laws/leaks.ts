@@ -16,6 +16,7 @@ import {
   check,
   checkBytes,
   failsWith,
+  halfCloseable,
   outcome,
   pattern,
   pulledBy,
@@ -33,7 +34,6 @@ export const leakLaws: ReadonlyArray<Law> = [
     test: Effect.fnUntraced(function*(bench) {
       const before = yield* bench.held
       for (const [name, live] of lives) {
-        if (name.includes("half") && !bench.subject.capabilities.halfClose) continue
         const cycle = (i: number) => Effect.scoped(live(bench, i))
         yield* Effect.forEach(Array.from({ length: 200 }, (_, i) => i), cycle, { concurrency: 10, discard: true })
         yield* bench.heldAtMost(`the release of what 200 connections held that ended by ${name}`, before)
@@ -182,10 +182,13 @@ const lives: ReadonlyArray<
   [
     "half-close at both ends",
     Effect.fnUntraced(function*(bench) {
-      for (const each of yield* used(bench)) {
-        if (Transport.isHalfCloseable(each)) yield* bench.start(each.halfClose)
+      const pair = yield* used(bench)
+      if (!bench.subject.capabilities.halfClose) return
+      for (const each of pair) {
+        yield* bench.start((yield* halfCloseable(each)).halfClose)
         yield* bench.start(Effect.exit(readOut(each)))
       }
+      for (const each of pair) yield* bench.within("closed, after half-close at both ends,", each.closed)
     })
   ],
   ["the end of its scope", (bench) => Effect.asVoid(used(bench))],
@@ -363,13 +366,15 @@ const collect = Effect.fnUntraced(function*(bench: Bench, gc: () => void, residu
   }
 })
 
-/** The warnings that the platform gives from now on, where it has any. */
+/** The warnings of listeners that pile up, from now on; where the platform has such. */
 const watchWarnings: Effect.Effect<ReadonlyArray<string>, never, Scope.Scope> = Effect.suspend(() => {
   const { process } = globalThis as {
     readonly process?: Record<"on" | "off", (event: string, listener: (warning: Error) => void) => void> | undefined
   }
   const warnings: Array<string> = []
-  const listener = (warning: Error) => warnings.push(String(warning))
+  const listener = (warning: Error) => {
+    if (warning.name === "MaxListenersExceededWarning") warnings.push(warning.message)
+  }
   return Effect.as(
     Effect.acquireRelease(
       Effect.sync(() => process?.on("warning", listener)),
