@@ -94,6 +94,7 @@ export const halfCloseSpecimens: ReadonlyArray<Specimen> = [
   {
     law: 55,
     fault: "half-closed from both ends, it is kept until somebody ends it",
+    alsoBreaks: { 83: "one of its cycles ends by half-close at both ends, and waits for the release" },
     subject: brokenSubject(() => {
       let isHalfClosed = false
       let isEnded = false
