@@ -199,19 +199,17 @@ class Mouth {
       reader: Effect.acquireRelease(
         Effect.suspend(() => {
           if (this.lease !== undefined) return this.busy()
-          const lease = this.lease = {}
-          return Effect.succeed({ lease, reader: this.reader(lease) })
+          return Effect.succeed(this.reader(this.lease = {}))
         }),
-        ({ lease }) =>
+        () =>
           Effect.withFiber((fiber) => {
-            if (this.lease !== lease) return Effect.void
             this.lease = undefined
             // What an interruption kept from this fiber is the next reader's, however long this one still takes to end.
             this.takeBack(fiber)
             core.endReading()
             return Effect.void
           })
-      ).pipe(Effect.map(({ reader }) => reader)),
+      ),
       write: (out) => new WriteOne(this, out) as unknown as Effect.Effect<void, TransportError.TransportError>,
       writeAll: (outs) => Effect.suspend(() => this.writeMany(outs)),
       flush: Effect.suspend(() => this.flush()),

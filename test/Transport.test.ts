@@ -29,6 +29,10 @@ const errorOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<TransportErro
     throw error
   })
 
+/** Begins so many operations later, since a stepper stops at every third. */
+const later = <A, E, R>(operations: number, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  operations === 0 ? effect : Effect.andThen(Effect.void, later(operations - 1, effect))
+
 describe("a pull", () => {
   it.effect("loses nothing, at whichever step it is interrupted", () =>
     Effect.gen(function*() {
@@ -37,7 +41,9 @@ describe("a pull", () => {
         const [a, b] = yield* TestTransport.pair()
         const stepper = new Stepper()
         const reader = yield* b.reader
-        const pulling = Effect.runFork(Effect.provideService(reader.pull, Scheduler.Scheduler, stepper))
+        const pulling = Effect.runFork(
+          Effect.provideService(later(steps % 3, reader.pull), Scheduler.Scheduler, stepper)
+        )
         yield* a.write(bytes("one"))
         yield* a.flush
         stepper.run(steps)
@@ -59,7 +65,9 @@ describe("a pull", () => {
         const [a, b] = yield* TestTransport.pair()
         const stepper = new Stepper()
         const reader = yield* b.reader
-        const pulling = Effect.runFork(Effect.provideService(reader.pull, Scheduler.Scheduler, stepper))
+        const pulling = Effect.runFork(
+          Effect.provideService(later(steps % 3, reader.pull), Scheduler.Scheduler, stepper)
+        )
         yield* a.write(bytes("one"))
         yield* a.flush
         stepper.run(steps)
@@ -284,6 +292,20 @@ describe("a reader", () => {
       }
     }))
 
+  it.effect("does one thing at a time, whichever it is", () =>
+    Effect.gen(function*() {
+      const [, b] = yield* TestTransport.pair()
+      const reader = yield* b.reader
+      const ways = [Effect.asVoid(reader.pull), reader.forEach!(() => Effect.void)]
+      for (const first of ways) {
+        const fiber = yield* Effect.forkChild(first, { startImmediately: true })
+        for (const second of ways) {
+          assert.strictEqual((yield* errorOf(Effect.timeout(second, 0))).reason._tag, "Busy")
+        }
+        yield* Fiber.interrupt(fiber)
+      }
+    }))
+
   it.effect("puts back what it was given, however it was, and no more", () =>
     Effect.gen(function*() {
       const [a, b] = yield* TestTransport.pair()
@@ -453,6 +475,20 @@ describe("the scope rule", () => {
         withIt.layer
       )
       assert.strictEqual(yield* withIt.ended, "reset")
+    }))
+
+  it.effect("orAbort tells why to whoever waits for the end", () =>
+    Effect.gen(function*() {
+      const { layer } = yield* observed
+      const error = yield* Effect.provide(
+        Effect.flatMap(Transport.Transport, (transport) =>
+          Effect.andThen(
+            Effect.exit(Transport.orAbort(Effect.fail("caught"))),
+            errorOf(transport.closed)
+          )),
+        layer
+      )
+      assert.deepStrictEqual(error.cause, Cause.fail("caught"))
     }))
 
   it.effect("a ManagedRuntime disposes with success, whatever its programs did", () =>

@@ -47,7 +47,6 @@ export class Backlog<Item extends object> {
 
   /** The medium could not accept: told to one waiter, or to the next that comes. The queue lives on. */
   fail(cause: unknown): void {
-    if (this.#stopped) return
     this.#failure = new Refusal(false, cause)
     this.#wakes.shift()?.()
   }

@@ -33,8 +33,18 @@ describe("Backlog", () => {
     backlog.await(() => woken.push("second"))
     backlog.cancel(first)
     assert.deepStrictEqual(woken, [])
+    // Nor for one that had been woken for nothing.
+    backlog.cancel(first)
+    assert.deepStrictEqual(woken, [])
     backlog.offer({ name: "a" })
     assert.deepStrictEqual(woken, ["second"])
+  })
+
+  it("has room beyond its bound for whoever waits", () => {
+    const backlog = new Backlog<Item>(1)
+    for (let i = 0; i < 2; i++) backlog.await(() => {})
+    const taken = ["a", "b", "c"].map((name) => backlog.offer({ name }))
+    assert.deepStrictEqual(taken, [true, true, false])
   })
 
   it("gives connections before failures, and each failure once", () => {
@@ -54,6 +64,8 @@ describe("Backlog", () => {
     assert.isFalse(backlog.offer({ name: "b" }))
     backlog.remove(item)
     assert.isTrue(backlog.offer({ name: "c" }))
+    // It is not there any more: the other one stays.
+    backlog.remove(item)
     assert.deepStrictEqual(backlog.poll(), { name: "c" })
   })
 

@@ -5,6 +5,12 @@ const slabBytes = 49_152
 
 const bytes = (length: number, of: number) => new Uint8Array(length).fill(of)
 
+/** A queue that comes while no slab is spare: another one has it. */
+const newQueue = () => {
+  new OutputQueue().copy(bytes(1, 0))
+  return new OutputQueue()
+}
+
 /** What comes out, each run of equal bytes as its value and length. */
 const takenFrom = (queue: OutputQueue) => {
   const runs: Array<readonly [of: number, length: number]> = []
@@ -18,7 +24,7 @@ const takenFrom = (queue: OutputQueue) => {
 
 describe("OutputQueue", () => {
   it("gives out once what it was given, in order, small chunks together and large ones as they are", () => {
-    const queue = new OutputQueue()
+    const queue = newQueue()
     const large = bytes(2, 3)
     const small = bytes(2, 1)
     queue.copy(small)
@@ -34,7 +40,7 @@ describe("OutputQueue", () => {
   })
 
   it("goes on in another slab where one is full", () => {
-    const queue = new OutputQueue()
+    const queue = newQueue()
     queue.copy(bytes(slabBytes - 1, 1))
     queue.copy(bytes(slabBytes + 2, 2))
     queue.copy(bytes(1, 3))
@@ -42,7 +48,7 @@ describe("OutputQueue", () => {
   })
 
   it("fills its slab anew once all of it has left", () => {
-    const queue = new OutputQueue()
+    const queue = newQueue()
     queue.copy(bytes(3, 1))
     const [first] = queue.takeAll()
     queue.reuseSlab()
@@ -52,9 +58,20 @@ describe("OutputQueue", () => {
     assert.strictEqual(second!.byteOffset, first!.byteOffset)
   })
 
+  it("gives its slab to another queue, and has it no more", () => {
+    const [one, other] = [newQueue(), newQueue()]
+    one.copy(bytes(3, 1))
+    one.takeAll()
+    one.reuseSlab()
+    other.copy(bytes(3, 2))
+    one.copy(bytes(3, 3))
+    assert.deepStrictEqual(takenFrom(other), [[2, 3]])
+    assert.deepStrictEqual(takenFrom(one), [[3, 3]])
+  })
+
   it("overwrites nothing that has not left", () => {
     for (const isSealed of [true, false]) {
-      const queue = new OutputQueue()
+      const queue = newQueue()
       queue.copy(bytes(3, 1))
       queue.takeAll()
       queue.copy(bytes(3, 2))
@@ -66,7 +83,7 @@ describe("OutputQueue", () => {
   })
 
   it("forgets nothing, and overwrites nothing, when it leaves its slab", () => {
-    const queue = new OutputQueue()
+    const queue = newQueue()
     queue.copy(bytes(3, 1))
     const [first] = queue.takeAll()
     queue.copy(bytes(3, 2))
@@ -77,7 +94,7 @@ describe("OutputQueue", () => {
   })
 
   it("is empty once it is cleared", () => {
-    const queue = new OutputQueue()
+    const queue = newQueue()
     queue.copy(bytes(3, 1))
     queue.refer(bytes(3, 2))
     queue.copy(bytes(3, 3))
