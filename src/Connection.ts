@@ -15,6 +15,8 @@ import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import { Splice } from "./internal/splice.ts"
+import { type Underneath, underneath } from "./internal/underneath.ts"
 import { delivery } from "./TransportError.ts"
 
 /**
@@ -225,7 +227,43 @@ export const copy = <A, Out, E, In, E2>(
   options?: { readonly endOnDone?: "halfClose" | "close" | "keep" | undefined }
 ): Effect.Effect<void, E | E2> => {
   const endOnDone = options?.endOnDone ?? "keep"
-  const moving = Effect.scoped(
+  const moving = Effect.suspend(() => {
+    const source = underneath<E>(from)
+    const target = underneath<E2>(to)
+    return source !== undefined && target !== undefined ? splice(from, source, target) : copyByBatch(from, to)
+  })
+  return endOnDone === "keep" ? moving : Effect.andThen(moving, endWriting(to, endOnDone))
+}
+
+/** In the read callback of one transport, into the output of the other. Holding the reader keeps everybody else out. */
+const splice = <A, Out, E, E2>(
+  from: Connection<A, Out, E>,
+  source: Underneath<E>,
+  target: Underneath<E2>
+): Effect.Effect<void, E | E2> =>
+  Effect.scoped(Effect.andThen(
+    from.reader,
+    Effect.callback<void, E | E2>((resume) => {
+      const splicing = new Splice(source.duplex, target.duplex, (outcome) =>
+        resume(
+          outcome === undefined ? Effect.void : Effect.suspend(() =>
+            Effect.fail<E | E2>(
+              outcome.by === "read"
+                ? source.errorOf("read", outcome.fault)
+                : target.errorOf("write", outcome.fault, outcome.delivery)
+            )
+          )
+        ))
+      splicing.start()
+      return Effect.sync(() => splicing.stop())
+    })
+  ))
+
+const copyByBatch = <A, Out, E, In, E2>(
+  from: Connection<A, Out, E>,
+  to: Connection<In, A, E2>
+): Effect.Effect<void, E | E2> =>
+  Effect.scoped(
     Effect.flatMap(from.reader, (reader) => {
       const move = Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(
@@ -236,16 +274,16 @@ export const copy = <A, Out, E, In, E2>(
               isBegun = true
               return to.writeAll(items)
             })
-            return Effect.onExit(restore(writing), (exit) =>
-              Exit.isFailure(exit) && (!isBegun || isNotSent(exit.cause)) ? reader.unread(items) : Effect.void)
+            return Effect.onExit(
+              restore(writing),
+              (exit) => Exit.isFailure(exit) && (!isBegun || isNotSent(exit.cause)) ? reader.unread(items) : Effect.void
+            )
           }
         )
       )
       return untilDone(move)
     })
   )
-  return endOnDone === "keep" ? moving : Effect.andThen(moving, endWriting(to, endOnDone))
-}
 
 /**
  * Joins two connections: everything that arrives on one is written to the other, in both directions at once.

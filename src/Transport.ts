@@ -20,6 +20,8 @@ import * as Connections from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
 import { concat } from "./internal/bytes.ts"
 import { durationOf, isCount } from "./internal/check.ts"
+import { type Outcome, Reaction } from "./internal/reaction.ts"
+import { type Underneath, underneath } from "./internal/underneath.ts"
 import type { Machine, MachineOut } from "./Machine.ts"
 import { Network } from "./Network.ts"
 import * as TransportError from "./TransportError.ts"
@@ -385,8 +387,11 @@ export const orAbort = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A,
  *
  * **Details**
  *
- * Holds the reader until the peer's end, then half-closes nothing: the caller decides. While more than the high-water
- * mark is queued, no more input is taken. An error of the machine ends it with that error.
+ * Holds the reader until the peer's end, then half-closes nothing: the caller decides. The bytes that the machine is
+ * given are lent for the call: their memory is used again for what arrives next. While what it sent does not fit below
+ * the high-water mark, no more input is taken, so what is queued never exceeds the mark plus the answer to one chunk. An
+ * error of the machine ends it with that error; what it had sent still goes out, and the chunks that it has not seen stay
+ * for the next reader, also when interrupted. Where the machine or `onEvent` throws, it ends with that as a defect.
  *
  * @category combinators
  * @since 0.1.0
@@ -396,29 +401,82 @@ export const react = <Event, E>(
   machine: Machine<never, Event, E>,
   onEvent?: (event: Event) => void
 ): Effect.Effect<void, TransportError.TransportError | E> =>
-  Connections.forEach(self, (batch) =>
+  Effect.suspend(() => {
+    const under = underneath<TransportError.TransportError>(self)
+    return under === undefined ? reactByBatch(self, machine, onEvent) : reactInside(self, under, machine, onEvent)
+  })
+
+/** In the read callback. Holding the reader keeps everybody else out. */
+const reactInside = <Event, E>(
+  self: Transport,
+  { duplex, errorOf }: Underneath<TransportError.TransportError>,
+  machine: Machine<never, Event, E>,
+  onEvent: ((event: Event) => void) | undefined
+): Effect.Effect<void, TransportError.TransportError | E> => {
+  const settled = (outcome: Outcome<E>): Reacting<E> => {
+    switch (outcome._tag) {
+      case "Ended":
+        return Effect.void
+      case "Failed":
+        return Effect.fail(outcome.error)
+      case "Threw":
+        return Effect.die(outcome.defect)
+      case "Faulted":
+        return Effect.suspend(() =>
+          Effect.fail(errorOf(outcome.by, outcome.fault, outcome.by === "write" ? "NotSent" : undefined))
+        )
+    }
+  }
+  return Effect.scoped(Effect.andThen(
+    self.reader,
+    Effect.callback<void, TransportError.TransportError | E>((resume) => {
+      const reaction = new Reaction<Event, E>(
+        duplex,
+        machine,
+        (event) => onEvent?.(event),
+        (outcome) => resume(settled(outcome))
+      )
+      reaction.start()
+      return Effect.sync(() => reaction.stop())
+    })
+  ))
+}
+
+/** Over a transport that wraps another one: by the effects that it has. */
+const reactByBatch = <Event, E>(
+  self: Transport,
+  machine: Machine<never, Event, E>,
+  onEvent: ((event: Event) => void) | undefined
+): Reacting<E> => {
+  const step = (
+    react: (out: MachineOut<Event>) => E | undefined,
+    putBack: Effect.Effect<void> = Effect.void
+  ): Reacting<E> =>
     Effect.suspend((): Reacting<E> => {
       const sent: Array<Uint8Array> = []
-      const out: MachineOut<Event> = { bytes: (bytes) => sent.push(bytes), event: (event) => onEvent?.(event) }
-      for (const chunk of batch) {
-        const error = machine.receive(chunk, out)
-        if (error !== undefined) return failReaction(self, sent, error)
-      }
-      return sent.length > 0 ? self.writeAll(sent) : Effect.void
-    })).pipe(
-      Effect.andThen(Effect.suspend((): Reacting<E> => {
-        const sent: Array<Uint8Array> = []
-        const error = machine.end({ bytes: (bytes) => sent.push(bytes), event: (event) => onEvent?.(event) })
-        if (error !== undefined) return failReaction(self, sent, error)
-        return sent.length > 0 ? self.writeAll(sent) : Effect.void
-      }))
-    )
+      const error = react({ bytes: (bytes) => sent.push(bytes), event: (event) => onEvent?.(event) })
+      const sending = sent.length > 0 ? self.writeAll(sent) : Effect.void
+      // The machine's error is what counts, also where its last words cannot be sent.
+      return error === undefined
+        ? sending
+        : Effect.andThen(Effect.andThen(putBack, Effect.ignore(sending)), Effect.fail(error))
+    })
+  const reading = Effect.scoped(
+    Effect.flatMap(self.reader, (reader) =>
+      Effect.forever(
+        Effect.flatMap(reader.pull, (chunks) =>
+          Effect.forEach(
+            chunks,
+            (chunk, i) => step((out) => machine.receive(chunk, out), reader.unread(chunks.slice(i + 1))),
+            { discard: true }
+          )),
+        { disableYield: true }
+      ))
+  )
+  return Effect.andThen(Pull.catchDone(reading, () => Effect.void), step((out) => machine.end(out)))
+}
 
 type Reacting<E> = Effect.Effect<void, TransportError.TransportError | E>
-
-/** The machine's error is what counts, also where its last words cannot be sent. */
-const failReaction = <E>(self: Transport, sent: ReadonlyArray<Uint8Array>, error: E): Effect.Effect<never, E> =>
-  Effect.andThen(Effect.ignore(self.writeAll(sent)), Effect.fail(error))
 
 /**
  * Pulls until `bytes` bytes are there, or until the end. Unless `onFull` or `onEnd` succeeds, what was pulled goes back.

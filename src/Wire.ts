@@ -20,6 +20,7 @@ import type { Reader } from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import * as duplex from "./internal/duplex.ts"
+import { setUnderneath } from "./internal/underneath.ts"
 import type { Info, Of, Transport, TransportOptions } from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
 
@@ -152,9 +153,12 @@ export const toTransport = <const E extends Endpoint.Endpoint>(
     ),
     (mouth) => {
       const transport = mouth.transport()
-      return (Endpoint.isHalfCloseKind(config.info.endpoint._tag)
-        ? { ...transport, halfClose: mouth.halfClose }
-        : transport) as Of<E>
+      if (Endpoint.isHalfCloseKind(config.info.endpoint._tag)) Object.assign(transport, { halfClose: mouth.halfClose })
+      setUnderneath(transport, {
+        duplex: mouth.core,
+        errorOf: (operation, fault, delivery) => mouth.errorOf(operation, fault, delivery)
+      })
+      return transport as Of<E>
     }
   )
 
@@ -211,7 +215,7 @@ class Mouth {
           })
       ),
       write: (out) => new WriteOne(this, out) as unknown as Effect.Effect<void, TransportError.TransportError>,
-      writeAll: (outs) => Effect.suspend(() => this.writeMany(outs)),
+      writeAll: (outs) => new WriteMany(this, outs) as unknown as Effect.Effect<void, TransportError.TransportError>,
       flush: Effect.suspend(() => this.flush()),
       close: this.close("close", undefined),
       abort: this.abort("abort", undefined),
@@ -338,6 +342,9 @@ class Mouth {
             })
             return false
           },
+          // What `f` is given is its own.
+          borrow: () => true,
+          borrowMax: 0,
           end: (end) => resume(end === duplex.EndOfInput ? Effect.void : this.fail("read", end))
         }
         core.consume(consumer)
@@ -353,18 +360,20 @@ class Mouth {
 
   writeOne(out: Uint8Array): Effect.Effect<void, TransportError.TransportError> {
     if (!(out instanceof Uint8Array)) return this.refuseChunk("out", out)
-    return this.enqueue([out], out.length)
+    return this.core.writeNow(out) ? Effect.void : this.enqueue([out], out.length)
   }
 
   writeMany(outs: ReadonlyArray<Uint8Array>): Effect.Effect<void, TransportError.TransportError> {
     if (typeof outs !== "object" || outs === null || !(Symbol.iterator in outs)) return this.refuseChunk("outs", outs)
     // Read once, and checked as a whole before anything is taken.
-    const chunks = Array.from(outs)
+    const chunks: Array<Uint8Array> = []
     let bytes = 0
-    for (let i = 0; i < chunks.length; i++) {
-      if (!(chunks[i] instanceof Uint8Array)) return this.refuseChunk(`outs[${i}]`, chunks[i])
-      bytes += chunks[i]!.length
+    for (const out of outs) {
+      if (!(out instanceof Uint8Array)) return this.refuseChunk(`outs[${chunks.length}]`, out)
+      chunks.push(out)
+      bytes += out.length
     }
+    if (this.core.writeAllNow(chunks, bytes)) return Effect.void
     return this.enqueue(chunks, bytes)
   }
 
@@ -518,9 +527,19 @@ class Mouth {
   }
 
   fail(operation: TransportError.Operation, fault: duplex.Fault, delivery?: TransportError.Delivery): Fail {
-    const beside = { delivery, ...("cause" in fault && { cause: fault.cause }) }
     // In the fiber that fails: what `reasonOf` throws is a defect there, and nothing to whoever reports the break.
-    return Effect.suspend(() => Effect.fail(this.error(operation, this.reasonFor(fault), beside)))
+    return Effect.suspend(() => Effect.fail(this.errorOf(operation, fault, delivery)))
+  }
+
+  errorOf(
+    operation: TransportError.Operation,
+    fault: duplex.Fault,
+    delivery?: TransportError.Delivery
+  ): TransportError.TransportError {
+    return this.error(operation, this.reasonFor(fault), {
+      delivery,
+      ...("cause" in fault && { cause: fault.cause })
+    })
   }
 
   reasonFor(fault: duplex.Fault): TransportError.Reason {
@@ -543,21 +562,28 @@ class Mouth {
   }
 }
 
-/** One write, made without a closure: a write is the hottest effect there is. */
-const WriteOne = function(this: { mouth: Mouth; out: Uint8Array }, mouth: Mouth, out: Uint8Array) {
-  this.mouth = mouth
-  this.out = out
-} as unknown as { new(mouth: Mouth, out: Uint8Array): object; prototype: object }
-WriteOne.prototype = Effectable.Prototype<
-  Effect.Effect<void, TransportError.TransportError> & { readonly mouth: Mouth; readonly out: Uint8Array }
->({
-  label: "Transport.write",
-  evaluate() {
-    return this.out instanceof Uint8Array && this.mouth.core.writeNow(this.out)
-      ? Effect.void
-      : this.mouth.writeOne(this.out)
-  }
-})
+/** An operation of the mouth with one argument, made without a closure: a write is the hottest effect there is. */
+const operation = <A>(
+  label: string,
+  run: (mouth: Mouth, out: A) => Effect.Effect<void, TransportError.TransportError>
+): new(mouth: Mouth, out: A) => object => {
+  const Operation = function(this: { mouth: Mouth; out: A }, mouth: Mouth, out: A) {
+    this.mouth = mouth
+    this.out = out
+  } as unknown as { new(mouth: Mouth, out: A): object; prototype: object }
+  Operation.prototype = Effectable.Prototype<
+    Effect.Effect<void, TransportError.TransportError> & { readonly mouth: Mouth; readonly out: A }
+  >({
+    label,
+    evaluate() {
+      return run(this.mouth, this.out)
+    }
+  })
+  return Operation
+}
+
+const WriteOne = operation<Uint8Array>("Transport.write", (mouth, out) => mouth.writeOne(out))
+const WriteMany = operation<ReadonlyArray<Uint8Array>>("Transport.writeAll", (mouth, outs) => mouth.writeMany(outs))
 
 /** Why an interrupted write's cause has a second interruption: it is the one that carries the verdict. */
 const interruptedWrite = {

@@ -326,13 +326,19 @@ describe("Connection.channel, whose writes fail", () => {
     }))
 })
 
-describe("Connection.copy", () => {
+/** Two transports are joined in their read callbacks; what wraps one is read by its effects. */
+const ways = [
+  { name: "in the read callback", way: <C extends object>(connection: C): C => connection },
+  { name: "by batch", way: <C extends object>(connection: C): C => ({ ...connection }) }
+]
+
+describe.each(ways)("Connection.copy, $name", ({ way }) => {
   it.effect("moves everything and ends as it is told", () =>
     Effect.gen(function*() {
       const [a, b] = yield* TestTransport.pair()
       const [c, d] = yield* TestTransport.pair()
       yield* Effect.forkChild(Effect.andThen(a.write(new Uint8Array(300_000).fill(7)), a.close))
-      const copying = yield* Effect.forkChild(Connection.copy(b, c, { endOnDone: "halfClose" }))
+      const copying = yield* Effect.forkChild(Connection.copy(way(b), c, { endOnDone: "halfClose" }))
       const all = yield* Transport.readUntilEnd(d)
       assert.strictEqual(all.length, 300_000)
       assert.isTrue(all.every((byte) => byte === 7))
@@ -345,7 +351,7 @@ describe("Connection.copy", () => {
       const [c] = yield* TestTransport.pair()
       yield* c.halfClose
       yield* a.write(bytes("kept"))
-      assert.strictEqual(yield* reasonOf(Connection.copy(b, c)), "Closed")
+      assert.strictEqual(yield* reasonOf(Connection.copy(way(b), c)), "Closed")
       assert.strictEqual(text(yield* Connection.take(b)), "kept")
     }))
 
@@ -355,7 +361,7 @@ describe("Connection.copy", () => {
       const [c, d] = yield* TestTransport.lockstepPair()
       yield* Effect.forkChild(c.write(bytes("first")))
       yield* Effect.yieldNow
-      const copying = yield* Effect.forkChild(Connection.copy(b, c))
+      const copying = yield* Effect.forkChild(Connection.copy(way(b), c))
       yield* a.write(bytes("kept"))
       yield* a.flush
       yield* Effect.yieldNow
@@ -365,27 +371,27 @@ describe("Connection.copy", () => {
     }))
 })
 
-describe("Connection.copy, interrupted while its write is under way", () => {
+describe.each(ways)("Connection.copy, interrupted while its write is under way, $name", ({ way }) => {
   it.effect("does not put back what may have been sent", () =>
     Effect.gen(function*() {
       const [a, b] = yield* TestTransport.pair()
       const [c, d] = yield* TestTransport.lockstepPair()
       yield* a.write(bytes("sent"))
       yield* a.halfClose
-      const copying = yield* Effect.forkChild(Connection.copy(b, c), { startImmediately: true })
+      const copying = yield* Effect.forkChild(Connection.copy(way(b), c), { startImmediately: true })
       yield* Fiber.interrupt(copying)
       assert.strictEqual((yield* Transport.readUntilEnd(b)).length, 0)
       assert.strictEqual(text(yield* Connection.take(d)), "sent")
     }))
 })
 
-describe("Connection.copyBidirectional", () => {
+describe.each(ways)("Connection.copyBidirectional, $name", ({ way }) => {
   it.effect("shows either end of one side to the other while its own direction goes on", () =>
     Effect.gen(function*() {
       for (const side of ["client", "server"] as const) {
         const [client, left] = yield* TestTransport.pair()
         const [right, server] = yield* TestTransport.pair()
-        yield* Effect.forkChild(Connection.copyBidirectional(left, right))
+        yield* Effect.forkChild(Connection.copyBidirectional(way(left), way(right)))
         const [ending, watching] = side === "client" ? [client, server] : [server, client]
         yield* ending.halfClose
         assert.strictEqual((yield* Transport.readUntilEnd(watching)).length, 0)
@@ -398,7 +404,7 @@ describe("Connection.copyBidirectional", () => {
     Effect.gen(function*() {
       const [client, left] = yield* TestTransport.pair()
       const [right, server] = yield* TestTransport.pair()
-      const joining = yield* Effect.forkChild(Connection.copyBidirectional(left, right))
+      const joining = yield* Effect.forkChild(Connection.copyBidirectional(way(left), way(right)))
       yield* client.write(bytes("question"))
       yield* client.halfClose
       assert.strictEqual(text(yield* Transport.readUntilEnd(server)), "question")
@@ -416,7 +422,7 @@ describe("Connection.copyBidirectional", () => {
       for (const side of ["client", "server"] as const) {
         const [client, left] = yield* TestTransport.pair()
         const [right, server] = yield* TestTransport.pair()
-        const joining = yield* Effect.forkChild(Connection.copyBidirectional(left, right))
+        const joining = yield* Effect.forkChild(Connection.copyBidirectional(way(left), way(right)))
         yield* Effect.yieldNow
         const [aborting, watching] = side === "client" ? [client, server] : [server, client]
         yield* aborting.abort
@@ -429,7 +435,7 @@ describe("Connection.copyBidirectional", () => {
     Effect.gen(function*() {
       const [client, { halfClose: _, ...left }] = yield* TestTransport.pair()
       const [{ halfClose: __, ...right }, server] = yield* TestTransport.pair()
-      const joining = yield* Effect.forkChild(Connection.copyBidirectional(left, right))
+      const joining = yield* Effect.forkChild(Connection.copyBidirectional(way(left), way(right)))
       yield* client.halfClose
       yield* server.write(bytes("late"))
       assert.strictEqual(text(yield* Connection.take(client)), "late")
@@ -442,7 +448,7 @@ describe("Connection.copyBidirectional", () => {
     Effect.gen(function*() {
       const [client, left] = yield* TestTransport.pair()
       const [right] = yield* TestTransport.pair()
-      const joining = yield* Effect.forkChild(Effect.flip(Connection.copyBidirectional(left, right)))
+      const joining = yield* Effect.forkChild(Effect.flip(Connection.copyBidirectional(way(left), way(right))))
       yield* client.abort
       const error = yield* Fiber.join(joining)
       const { cause } = yield* Effect.flip(right.closed)
@@ -453,7 +459,7 @@ describe("Connection.copyBidirectional", () => {
     Effect.gen(function*() {
       const [client, left] = yield* TestTransport.pair()
       const [right, server] = yield* TestTransport.pair()
-      const joining = yield* Effect.forkChild(Connection.copyBidirectional(left, right))
+      const joining = yield* Effect.forkChild(Connection.copyBidirectional(way(left), way(right)))
       yield* Effect.yieldNow
       yield* Fiber.interrupt(joining)
       assert.strictEqual(yield* reasonOf(Connection.take(client)), "Reset")

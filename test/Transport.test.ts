@@ -670,7 +670,10 @@ describe("a wire", () => {
     }))
 })
 
-describe("Transport.react", () => {
+describe.each([
+  { name: "in the read callback", way: (transport: Transport.Transport) => transport },
+  { name: "by batch", way: (transport: Transport.Transport): Transport.Transport => ({ ...transport }) }
+])("Transport.react, $name", ({ way }) => {
   /** Answers each byte with its double, and tells it as an event. */
   const doubling: Machine.Machine<never, number, "seven"> = {
     receive: (bytes, out) => {
@@ -693,7 +696,7 @@ describe("Transport.react", () => {
     Effect.gen(function*() {
       const [a, b] = yield* TestTransport.pair()
       const events: Array<number> = []
-      const reacting = yield* Effect.forkChild(Transport.react(b, doubling, (event) => events.push(event)))
+      const reacting = yield* Effect.forkChild(Transport.react(way(b), doubling, (event) => events.push(event)))
       yield* a.write(Uint8Array.of(1, 2))
       assert.deepStrictEqual(Array.from(yield* Transport.readExactly(a, 2)), [2, 4])
       yield* a.write(Uint8Array.of(3))
@@ -706,7 +709,7 @@ describe("Transport.react", () => {
   it.effect("ends with the machine's error, after what it had sent", () =>
     Effect.gen(function*() {
       const [a, b] = yield* TestTransport.pair()
-      const reacting = yield* Effect.forkChild(Effect.flip(Transport.react(b, doubling)))
+      const reacting = yield* Effect.forkChild(Effect.flip(Transport.react(way(b), doubling)))
       yield* a.write(Uint8Array.of(1, 7, 2))
       assert.strictEqual(yield* Fiber.join(reacting), "seven")
       assert.deepStrictEqual(Array.from(yield* Transport.readExactly(a, 1)), [2])
@@ -717,7 +720,97 @@ describe("Transport.react", () => {
       const [a, b] = yield* TestTransport.pair()
       yield* a.write(Uint8Array.of(7))
       yield* b.halfClose
-      assert.strictEqual(yield* Effect.flip(Transport.react(b, doubling)), "seven")
+      assert.strictEqual(yield* Effect.flip(Transport.react(way(b), doubling)), "seven")
+    }))
+
+  it.effect("leaves to the next reader what the machine has not seen", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      for (const byte of [1, 7, 2, 3]) yield* Effect.andThen(a.write(Uint8Array.of(byte)), a.flush)
+      assert.strictEqual(yield* Effect.flip(Transport.react(way(b), doubling)), "seven")
+      assert.deepStrictEqual(Array.from(yield* Transport.readExactly(b, 2)), [2, 3])
+    }))
+
+  it.effect("holds the reader, and frees it when it is interrupted", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const reacting = yield* Effect.forkChild(Transport.react(way(b), doubling), { startImmediately: true })
+      assert.strictEqual((yield* errorOf(Connection.take(b))).reason._tag, "Busy")
+      yield* Fiber.interrupt(reacting)
+      yield* a.write(Uint8Array.of(9))
+      assert.deepStrictEqual(Array.from(yield* Connection.take(b)), [9])
+    }))
+
+  it.effect("takes no more input than it can answer", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair({ highWaterMark: 1000, readMark: 100 })
+      // A hundredfold answer, some of it copied and some by reference.
+      const amplifying: Machine.Machine<never, number, "seven"> = {
+        ...doubling,
+        receive: (bytes, out) => {
+          for (const byte of bytes) out.bytes(new Uint8Array(byte === 1 ? 100 : 20_000).fill(byte))
+          return undefined
+        },
+        end: () => undefined
+      }
+      const reacting = yield* Effect.forkChild(Transport.react(way(b), amplifying))
+      const asking = yield* Effect.forkChild(Effect.gen(function*() {
+        for (let i = 0; i < 300; i++) yield* Effect.andThen(a.write(Uint8Array.of(1 + i % 2)), a.flush)
+        yield* a.halfClose
+      }))
+      let held = 0
+      let answered = 0
+      while (answered < 150 * 20_100) {
+        held = Math.max(held, (yield* b.buffered).writing)
+        answered += (yield* Connection.take(a)).length
+      }
+      yield* Fiber.join(asking)
+      yield* Fiber.join(reacting)
+      assert.strictEqual(answered, 150 * 20_100)
+      // The mark and the answer to one chunk, which is a hundred bytes at the most.
+      assert.isAtMost(held, 1000 + 50 * 20_100)
+    }))
+
+  it.effect("dies of what the machine throws", () =>
+    Effect.gen(function*() {
+      for (const [first, part] of [[Uint8Array.of(1), "receive"], [undefined, "end"]] as const) {
+        const [a, b] = yield* TestTransport.pair()
+        const throwing = {
+          ...doubling,
+          [part]: () => {
+            throw new Error("broken machine")
+          }
+        }
+        if (first !== undefined) yield* a.write(first)
+        yield* a.halfClose
+        const exit = yield* Effect.exit(Transport.react(way(b), throwing))
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+        assert.strictEqual((yield* Transport.readUntilEnd(b)).length, 0)
+      }
+    }))
+
+  it.effect("ends with what ended the connection", () =>
+    Effect.gen(function*() {
+      for (
+        const [end, reason, operation] of [
+          [(a: Transport.Transport) => a.abort, "Reset", "read"],
+          [(_: unknown, b: Transport.Transport) => b.close, "Closed", "read"],
+          [
+            (a: Transport.Transport, b: Transport.HalfCloseableTransport) =>
+              Effect.andThen(b.halfClose, a.write(Uint8Array.of(1))),
+            "Closed",
+            "write"
+          ]
+        ] as const
+      ) {
+        const [a, b] = yield* TestTransport.pair()
+        const reacting = yield* Effect.forkChild(Effect.flip(Transport.react(way(b), doubling)))
+        yield* Effect.yieldNow
+        yield* Effect.forkChild(end(a, b))
+        const error = yield* Fiber.join(reacting)
+        if (error === "seven") throw new Error("the machine ended it")
+        assert.deepStrictEqual([error.reason._tag, error.operation], [reason, operation])
+      }
     }))
 })
 

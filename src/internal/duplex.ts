@@ -48,6 +48,12 @@ export interface Port {
   readonly room: () => number
   /** Input. The chunk belongs to the connection from now on. */
   readonly data: (chunk: Uint8Array) => void
+  /**
+   * Offers input that the wire wants to have back when this returns. True: it was used up within the call. False: nobody
+   * here reads that way just now, and nothing was taken; what is given by `data` instead is a copy, or a buffer that the
+   * wire parts with.
+   */
+  readonly lend: (chunk: Uint8Array) => boolean
   /** The peer ended its direction. */
   readonly end: () => void
   /** What `write` did not take at once has left user space. */
@@ -93,9 +99,15 @@ export interface Write {
   position: number
 }
 
-/** Runs in the read callback. `batch` answers whether it can take more at once; if not, `Duplex.consumed` says when. */
+/**
+ * Runs in the read callback. `batch` and `borrow` answer whether it can take more at once; if not, `Duplex.consumed` says
+ * when.
+ */
 export interface Consumer {
   readonly batch: (chunks: NonEmptyReadonlyArray<Uint8Array>) => boolean
+  /** A chunk of up to `borrowMax` bytes may come without a copy, and is the wire's again when this returns. */
+  readonly borrow: (chunk: Uint8Array) => boolean
+  readonly borrowMax: number
   readonly end: (end: typeof EndOfInput | Fault) => void
 }
 
@@ -164,6 +176,7 @@ export class Duplex {
     this.#wire = open({
       room: () => this.#room(),
       data: (chunk) => this.#onData(chunk),
+      lend: (chunk) => this.#onLend(chunk),
       end: () => this.#onEnd(),
       drained: () => this.#onDrained(),
       finished: () => this.#onFinished(),
@@ -347,16 +360,29 @@ export class Duplex {
   /** The short way of a small write: taken, copied and complete, or not taken at all. */
   writeNow(chunk: Uint8Array): boolean {
     const bytes = chunk.length
-    if (
-      bytes > this.settings.copyMax || this.life !== "open" || this.#ending || this.#line.length > 0 ||
-      !this.#hasRoom(bytes)
-    ) return false
+    if (!this.#takesNow(bytes)) return false
     if (bytes > 0) {
       this.#output.copy(chunk)
       this.#account(bytes)
       this.#flushSoon()
     }
     return true
+  }
+
+  /** As `writeNow`, of several chunks as one write. */
+  writeAllNow(chunks: ReadonlyArray<Uint8Array>, bytes: number): boolean {
+    if (!this.#takesNow(bytes)) return false
+    if (bytes > 0) {
+      for (let i = 0; i < chunks.length; i++) this.#output.copy(chunks[i]!)
+      this.#account(bytes)
+      this.#flushSoon()
+    }
+    return true
+  }
+
+  #takesNow(bytes: number): boolean {
+    return bytes <= this.settings.copyMax && this.life === "open" && !this.#ending && this.#line.length === 0 &&
+      this.#hasRoom(bytes)
   }
 
   /** Takes the write, or keeps it until there is room. The caller has asked `writeFault`. */
@@ -390,6 +416,12 @@ export class Duplex {
     this.#begun.push(write)
     this.#flush()
     this.#wakeTaken()
+    this.#settle()
+  }
+
+  /** Sends what is queued now, and not at the end of the turn. */
+  flushNow(): void {
+    this.#flush()
     this.#settle()
   }
 
@@ -633,18 +665,46 @@ export class Duplex {
   // -------------------------------------------------------------------------------------------------------------------
 
   #onData(chunk: Uint8Array): void {
-    if (this.life === "ended" || chunk.length === 0) return
-    if (this.#shut !== undefined) {
-      if (this.life !== "lingering") return
-      this.#lingered += chunk.length
-      if (this.#lingered >= this.settings.lingerBytesMax) this.letGo()
-      return
-    }
+    if (this.#isUnwanted(chunk)) return
     this.#input.push(chunk)
     this.#inputBytes += chunk.length
     const nested = this.#inCallback
     this.#inCallback = true
     this.#deliver()
+    this.#leaveCallback(nested)
+  }
+
+  #onLend(chunk: Uint8Array): boolean {
+    if (this.#isUnwanted(chunk)) return true
+    const consumer = this.#consumer
+    if (
+      consumer === undefined || chunk.length > consumer.borrowMax || this.#consumerBusy || this.#input.length > 0 ||
+      this.#readHolds > 0
+    ) return false
+    const nested = this.#inCallback
+    this.#inCallback = true
+    this.#consumerBusy = true
+    if (consumer.borrow(chunk) && this.#consumer === consumer) {
+      this.#consumerBusy = false
+      // It may have put some of it back.
+      if (this.#input.length > 0) this.#deliver()
+    }
+    this.#leaveCallback(nested)
+    return true
+  }
+
+  /** Nobody will read it. While we linger it is counted: it ends with a bound. */
+  #isUnwanted(chunk: Uint8Array): boolean {
+    if (this.life === "ended" || chunk.length === 0) return true
+    if (this.#shut === undefined) return false
+    if (this.life === "lingering") {
+      this.#lingered += chunk.length
+      if (this.#lingered >= this.settings.lingerBytesMax) this.letGo()
+    }
+    return true
+  }
+
+  #leaveCallback(nested: boolean): void {
     this.#settle()
     this.#inCallback = nested
     // Writes made by whoever was woken here need no turn of their own.

@@ -1,23 +1,42 @@
 /**
  * A stream socket of `node:net`, TCP or Unix, as the wire of a transport.
  *
- * Two things here are not how Node's documentation would have one do it. Input is taken by overriding the public `push`,
- * because `data` events cost a tenth of the reading; and the socket's own high-water mark is next to nothing, because
- * its `drain` comes only where that mark was reached, and a waiter would otherwise wait for ever.
+ * Three things here are not how Node's documentation would have one do it. Input is read into a buffer that all sockets
+ * share, and what is not used up in the read callback is copied out of it. Where that cannot be, it is taken by overriding
+ * the public `push`, because `data` events cost a tenth of the reading. And the socket's own high-water mark is next to
+ * nothing, because its `drain` comes only where that mark was reached, and a waiter would otherwise wait for ever.
  */
 import type * as Net from "node:net"
+import { markAsUntransferable } from "node:worker_threads"
+import { ownCopy } from "../internal/bytes.ts"
 import type { Port, Wire } from "../Wire.ts"
+import { readInto } from "./ownBuffer.ts"
+
+/** The most that one read brings. */
+const readMax = 65_536
+
+/** One for all: a read and whoever uses it up are over before the next read begins. */
+const shared = new Uint8Array(readMax)
+// Whoever is lent it could otherwise give it away, by `postMessage` for one, and the kernel would write into it there.
+markAsUntransferable(shared.buffer)
+
+/** The kernel fills it, so zeros would be in vain. */
+const newBuffer = (): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(readMax).buffer)
 
 export class SocketWire implements Wire {
   /** The kernel resets a connection that is let go with input unread, and the peer may lose what we sent. */
   readonly lingers = true
   readonly #socket: Net.Socket
+  readonly #port: Port
   #flowing = false
   #writing = false
+  /** What the next read goes to, where it is not the last one's. */
+  #next: Uint8Array | undefined = undefined
 
   /** Takes over a connected socket that is paused and half-open. */
   constructor(socket: Net.Socket, port: Port) {
     this.#socket = socket
+    this.#port = port
     const push = socket.push
     socket.push = (chunk: Uint8Array | null) => {
       if (chunk === null) {
@@ -29,6 +48,11 @@ export class SocketWire implements Wire {
       // False stops reading; `_read` starts it again.
       return this.#flowing
     }
+    readInto(socket, {
+      first: shared,
+      next: () => this.#next,
+      read: (bytes, buffer) => this.#onRead(bytes, buffer)
+    })
     socket.on("drain", () => {
       if (!this.#writing || socket.writableLength > 0) return
       this.#writing = false
@@ -39,6 +63,26 @@ export class SocketWire implements Wire {
     socket.on("close", port.released)
     // Once, or the end of input would never be noticed.
     socket.resume()
+  }
+
+  /**
+   * Bulk that its reader keeps is read into buffers that the wire parts with: to copy it would cost as much as to read it.
+   * Little is copied, so that it does not pin much.
+   */
+  #onRead(bytes: number, buffer: Uint8Array): boolean {
+    this.#next = undefined
+    const chunk = bytes === readMax ? buffer : buffer.subarray(0, bytes)
+    if (this.#port.lend(chunk)) return this.#flowing
+    const isOwn = buffer !== shared
+    if (isOwn && bytes * 4 >= readMax) {
+      this.#next = newBuffer()
+      this.#port.data(chunk)
+    } else {
+      if (isOwn) this.#next = shared
+      else if (bytes === readMax) this.#next = newBuffer()
+      this.#port.data(ownCopy(chunk))
+    }
+    return this.#flowing
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {

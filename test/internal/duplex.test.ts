@@ -65,6 +65,8 @@ const consumerOf = (batch: (batches: number) => boolean) => {
   const seen: Array<number | string> = []
   const consumer: Consumer = {
     batch: (chunks) => batch(seen.push(chunks.reduce((sum, chunk) => sum + chunk.length, 0))),
+    borrow: () => true,
+    borrowMax: 0,
     end: (end) => void seen.push(end === EndOfInput ? "end" : end._tag)
   }
   return { consumer, seen }
@@ -261,7 +263,12 @@ describe("Duplex: reading", () => {
   it("tells the end to nobody in the middle of it", () => {
     const { duplex, medium, port } = open()
     const seen: Array<string> = []
-    duplex.consume({ batch: () => true, end: () => void seen.push(...medium.told) })
+    duplex.consume({
+      batch: () => true,
+      borrow: () => true,
+      borrowMax: 0,
+      end: () => void seen.push(...medium.told)
+    })
     port.broken(new Error("reset"))
     assert.deepStrictEqual(seen, ["resume", "release"])
   })
@@ -594,5 +601,76 @@ describe("Duplex: ending", () => {
     port.end()
     port.released()
     assert.deepStrictEqual([here.came, gone.came], [["success", "success", "success"], []])
+  })
+})
+
+describe("Duplex: input that is lent", () => {
+  const borrower = (borrow: (chunk: Uint8Array) => boolean, borrowMax = Infinity) => {
+    const batches: Array<number> = []
+    const consumer: Consumer = {
+      batch: (chunks) => batches.push(chunks.length) > 0,
+      borrow,
+      borrowMax,
+      end: () => {}
+    }
+    return { batches, consumer }
+  }
+
+  it("is used up within the call by whoever borrows, and by nobody else", () => {
+    const { duplex, port } = open()
+    const chunk = bytes(3)
+    assert.isFalse(port.lend(chunk))
+    assert.strictEqual(duplex.inputBytes, 0)
+    const seen: Array<Uint8Array> = []
+    duplex.consume(borrower((chunk) => seen.push(chunk) > 0, 3).consumer)
+    assert.isTrue(port.lend(chunk))
+    assert.strictEqual(seen[0], chunk)
+    assert.isFalse(port.lend(bytes(4)))
+  })
+
+  it("waits its turn behind what is there already, behind a pause, and while its borrower is busy", () => {
+    const { duplex, port } = open()
+    const { batches, consumer } = borrower(() => false)
+    duplex.consume(consumer)
+    assert.isTrue(port.lend(bytes(1)))
+    assert.isFalse(port.lend(bytes(1)))
+    port.data(bytes(1))
+    assert.deepStrictEqual(batches, [])
+    duplex.consumed()
+    assert.deepStrictEqual(batches, [1])
+    duplex.holdReading()
+    assert.isFalse(port.lend(bytes(1)))
+    port.data(bytes(1))
+    duplex.unholdReading()
+    assert.deepStrictEqual(batches, [1, 1])
+  })
+
+  it("comes again as a batch where some of it was put back", () => {
+    const { duplex, port } = open()
+    const { batches, consumer } = borrower((chunk) => {
+      duplex.unread([chunk.slice(1)])
+      return true
+    })
+    duplex.consume(consumer)
+    assert.isTrue(port.lend(bytes(3)))
+    assert.deepStrictEqual(batches, [1])
+  })
+
+  it("is answered in the same turn, with one write", () => {
+    const { duplex, medium, port } = open()
+    duplex.consume(borrower((chunk) => duplex.writeNow(chunk) && duplex.writeNow(chunk)).consumer)
+    assert.isTrue(port.lend(bytes(2)))
+    assert.deepStrictEqual(medium.written.map((chunk) => chunk.length), [4])
+  })
+
+  it("is thrown away where nobody will read it", () => {
+    const { duplex, news, port } = open()
+    duplex.close("close", undefined)
+    port.finished()
+    assert.isTrue(port.lend(bytes(9)))
+    assert.notInclude(news(), "release")
+    assert.isTrue(port.lend(bytes(1)))
+    assert.include(news(), "release")
+    assert.isTrue(port.lend(bytes(1)))
   })
 })

@@ -1,0 +1,60 @@
+/**
+ * Lets the kernel read into a buffer of ours. Node allocates 64 KiB for each read, which costs more than the read does
+ * where bytes come in bulk, and a seventh of an echo of small messages.
+ *
+ * Node has this as an option (`onread`) of sockets that connect, and has nothing for those that are accepted. So both are
+ * given here what the option would give them. These members are no public ones: where a Node names them otherwise, nothing
+ * is touched, and the caller reads the public way.
+ */
+import type * as Net from "node:net"
+
+/** Where the kernel reads to. */
+export interface ReadBuffers {
+  /** The buffer of the first read. */
+  readonly first: Uint8Array
+  /** Another buffer for the next read; none to go on with the same. */
+  readonly next: () => Uint8Array | undefined
+  /** So many bytes are in the buffer. False stops reading. */
+  readonly read: (bytes: number, buffer: Uint8Array) => boolean
+}
+
+/** Reads of this socket go to `buffers` from now on. False where this Node does not know how. To be called before the first. */
+export const readInto = (socket: Net.Socket, buffers: ReadBuffers): boolean => {
+  const inside = socket as unknown as Inside
+  const handle = inside._handle
+  const { buffer, bufferCallback, bufferGenerator } = keysOf(socket)
+  if (
+    buffer === undefined || bufferCallback === undefined || bufferGenerator === undefined ||
+    typeof handle?.useUserBuffer !== "function"
+  ) return false
+  inside[buffer] = buffers.first
+  inside[bufferCallback] = buffers.read
+  inside[bufferGenerator] = buffers.next
+  handle.useUserBuffer(buffers.first)
+  return true
+}
+
+interface Inside {
+  readonly _handle?: { readonly useUserBuffer?: (buffer: Uint8Array) => void } | null
+  [key: symbol]: unknown
+}
+
+interface Keys {
+  readonly buffer: symbol | undefined
+  readonly bufferCallback: symbol | undefined
+  readonly bufferGenerator: symbol | undefined
+}
+
+let keys: Keys | undefined
+
+/** They are the same for all sockets. */
+const keysOf = (socket: Net.Socket): Keys => {
+  if (keys !== undefined) return keys
+  const named = (description: string) =>
+    Object.getOwnPropertySymbols(socket).find((symbol) => symbol.description === description)
+  return keys = {
+    buffer: named("kBuffer"),
+    bufferCallback: named("kBufferCb"),
+    bufferGenerator: named("kBufferGen")
+  }
+}
