@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 export interface MachineOut<in Event> {
-  /** Bytes for the peer. They belong to the connection from now on. */
+  /** Bytes for the peer. They belong to the connection from now on; they may be some of those that were just received. */
   readonly bytes: (bytes: Uint8Array) => void
   readonly event: (event: Event) => void
 }

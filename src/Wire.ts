@@ -13,7 +13,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import type { Reader } from "./Connection.ts"
@@ -168,11 +168,6 @@ export const toTransport = <const E extends Endpoint.Endpoint>(
 
 type Fail = Effect.Effect<never, TransportError.TransportError>
 
-interface Answer {
-  readonly input: NonEmptyReadonlyArray<Uint8Array>
-  readonly fiber: Fiber.Fiber<unknown, unknown>
-}
-
 class Mouth {
   readonly core: duplex.Duplex
   readonly info: Info
@@ -180,8 +175,9 @@ class Mouth {
   readonly reasonOf: (cause: unknown) => TransportError.Reason
   /** The lease that is held. A reader is valid while it is this one. */
   lease: object | undefined = undefined
-  /** What a pull found and has not yet received. */
-  #answer: Answer | undefined = undefined
+  /** What a pull found and has not yet received, and whose pull that is. */
+  #answer: NonEmptyReadonlyArray<Uint8Array> | undefined = undefined
+  #answered: Fiber.Fiber<unknown, unknown> | undefined = undefined
   #paused = false
 
   constructor(
@@ -256,27 +252,37 @@ class Mouth {
     // What this lease has pulled and not put back.
     let pulled = 0
     type Pulling = Pull.Pull<NonEmptyReadonlyArray<Uint8Array>, TransportError.TransportError>
-    const pull: Pulling = Effect.withFiber((fiber): Pulling => {
-      if (this.lease !== lease || core.isAwaited || !this.takeBack(fiber)) return this.busy()
+    let resume: (pulling: Pulling) => void
+    let pulling: Fiber.Fiber<unknown, unknown>
+    // All are made once and not for each pull: a pull is the hottest effect there is, next to a write.
+    const pull: Pulling = Effect.callback((resumeWith) => {
+      pulling = Fiber.getCurrent()!
+      if (this.lease !== lease || core.isAwaited || !this.takeBack(pulling)) return resumeWith(this.busy())
       const input = core.poll()
-      if (input === undefined) return parked
+      if (input !== undefined) return resumeWith(answerOf(input))
+      resume = resumeWith
+      core.awaitInput(wake)
+      return leave
+    })
+    const wake = () => {
+      const input = core.poll()
+      resume(input === undefined ? pull : answerOf(input))
+    }
+    const leave = Effect.sync(() => core.cancelInput(wake))
+    const answerOf = (input: duplex.Input): Pulling => {
       if (input === duplex.EndOfInput) return Cause.done()
       if ("_tag" in input) return this.fail("read", input)
-      this.#answer = { input, fiber }
-      // The last step, in which the bytes change hands: interrupted before it, they are still here.
-      return Effect.sync(() => {
-        this.#answer = undefined
-        for (const chunk of input) pulled += chunk.length
-        return input
-      })
+      this.#answer = input
+      this.#answered = pulling
+      return received
+    }
+    // The last step, in which the bytes change hands: interrupted before it, they are still here.
+    const received = Effect.sync(() => {
+      const input = this.#answer!
+      this.#answer = this.#answered = undefined
+      for (let i = 0; i < input.length; i++) pulled += input[i]!.length
+      return input
     })
-    const parked = Effect.callback<NonEmptyReadonlyArray<Uint8Array>, TransportError.TransportError | Cause.Done>(
-      (resume) => {
-        const wake = () => resume(pull)
-        core.awaitInput(wake)
-        return Effect.sync(() => core.cancelInput(wake))
-      }
-    )
     return {
       pull,
       unread: (chunks) =>
@@ -307,9 +313,9 @@ class Mouth {
   takeBack(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     const answer = this.#answer
     if (answer === undefined) return true
-    if (answer.fiber !== fiber && answer.fiber.pollUnsafe() === undefined) return false
-    this.#answer = undefined
-    this.core.unread(answer.input)
+    if (this.#answered !== fiber && this.#answered!.pollUnsafe() === undefined) return false
+    this.#answer = this.#answered = undefined
+    this.core.unread(answer)
     return true
   }
 
@@ -327,8 +333,14 @@ class Mouth {
         }
         const consumer: duplex.Consumer = {
           batch: (chunks) => {
-            // Within the fiber, which turns what `f` itself throws into a defect.
-            const fiber = run(Effect.suspend(() => f(chunks)))
+            let handling: Effect.Effect<void, E, R>
+            try {
+              handling = f(chunks)
+            } catch (defect) {
+              finish(Effect.die(defect))
+              return true
+            }
+            const fiber = run(handling)
             const exit = fiber.pollUnsafe()
             if (exit !== undefined) {
               if (Exit.isFailure(exit)) finish(exit)
@@ -365,6 +377,10 @@ class Mouth {
 
   writeMany(outs: ReadonlyArray<Uint8Array>): Effect.Effect<void, TransportError.TransportError> {
     if (typeof outs !== "object" || outs === null || !(Symbol.iterator in outs)) return this.refuseChunk("outs", outs)
+    if (Array.isArray(outs) && outs.length === 1) {
+      const out: unknown = outs[0]
+      return out instanceof Uint8Array ? this.writeOne(out) : this.refuseChunk("outs[0]", out)
+    }
     // Read once, and checked as a whole before anything is taken.
     const chunks: Array<Uint8Array> = []
     let bytes = 0

@@ -201,6 +201,8 @@ export class Duplex {
 
   /** What there is to read, taken out; nothing if one has to wait. */
   poll(): Input | undefined {
+    // The common case of a reader that waits for each message.
+    if (this.#input.length === 0 && this.#inHand === 0 && !this.#isReadable()) return undefined
     const bytes = this.#inputBytes
     const input = this.#take()
     this.#inHand = bytes - this.#inputBytes
@@ -324,6 +326,11 @@ export class Duplex {
   }
 
   #steer(): void {
+    // The common case, with no more than has to be looked at: it flows, and there is room.
+    if (
+      this.#flowing && this.life === "open" && this.#inputEnd === undefined && this.#readHolds === 0 &&
+      this.#inputBytes + this.#inHand < this.settings.readMark
+    ) return
     const flowing = this.#room() > 0
     if (flowing === this.#flowing) return
     this.#flowing = flowing
@@ -770,7 +777,7 @@ export class Duplex {
 
   /** The only place that wakes anyone, so that order has one owner and nobody runs in the middle of a transition. */
   #settle(): void {
-    if (this.#settling) return
+    if (this.#settling || this.#ready.length === 0) return
     this.#settling = true
     try {
       for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) next()

@@ -33,6 +33,7 @@ export class Reaction<Event, E> implements Consumer {
   /** What the machine sent and the connection did not take at once. */
   #unsent: Array<Uint8Array> = []
   #isWaiting = false
+  #lent: ArrayBufferLike | undefined = undefined
   #isInside = false
 
   constructor(
@@ -46,7 +47,9 @@ export class Reaction<Event, E> implements Consumer {
     this.#done = done
     this.#out = {
       bytes: (bytes) => {
-        if (this.#unsent.length > 0 || !duplex.writeNow(bytes)) this.#unsent.push(bytes)
+        if (this.#unsent.length === 0 && duplex.writeNow(bytes)) return
+        // What was lent must not wait: its memory is used again.
+        this.#unsent.push(bytes.buffer === this.#lent ? bytes.slice() : bytes)
       },
       event: onEvent
     }
@@ -64,7 +67,7 @@ export class Reaction<Event, E> implements Consumer {
 
   batch(chunks: NonEmptyReadonlyArray<Uint8Array>): boolean {
     for (let i = 0; i < chunks.length; i++) {
-      const goesOn = this.borrow(chunks[i]!)
+      const goesOn = this.#receive(chunks[i]!)
       if (goesOn && !this.#isDone) continue
       // The machine has not seen them: they are for later, or for the next reader.
       if (i + 1 < chunks.length) this.#duplex.unread(chunks.slice(i + 1))
@@ -74,6 +77,13 @@ export class Reaction<Event, E> implements Consumer {
   }
 
   borrow(chunk: Uint8Array): boolean {
+    this.#lent = chunk.buffer
+    const goesOn = this.#receive(chunk)
+    this.#lent = undefined
+    return goesOn
+  }
+
+  #receive(chunk: Uint8Array): boolean {
     let error: E | undefined
     try {
       error = this.#machine.receive(chunk, this.#out)
