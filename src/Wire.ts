@@ -42,7 +42,7 @@ export interface ResolvedOptions {
 }
 
 /**
- * A medium: the eight things that a connection needs from what is below it.
+ * A medium: what a connection needs from what is below it.
  *
  * @category models
  * @since 0.1.0
@@ -350,13 +350,14 @@ class Mouth {
             fiber.addObserver((exit) => {
               running = undefined
               if (Exit.isFailure(exit)) finish(exit)
-              else core.consumed()
+              else core.consumed(consumer)
             })
             return false
           },
           // What `f` is given is its own.
           borrow: () => true,
           borrowMax: 0,
+          keeps: false,
           end: (end) => resume(end === duplex.EndOfInput ? Effect.void : this.fail("read", end))
         }
         core.consume(consumer)

@@ -38,6 +38,8 @@ export interface Wire {
   readonly resume: () => void
   /** From now on no input comes; the peer is held back by the medium. */
   readonly suspend: () => void
+  /** Memory that was lent and kept stays with whoever has it. For wires that lend and can wait for it. */
+  readonly part?: (() => void) | undefined
 }
 
 /**
@@ -49,11 +51,12 @@ export interface Port {
   /** Input. The chunk belongs to the connection from now on. */
   readonly data: (chunk: Uint8Array) => void
   /**
-   * Offers input that the wire wants to have back when this returns. True: it was used up within the call. False: nobody
-   * here reads that way just now, and nothing was taken; what is given by `data` instead is a copy, or a buffer that the
+   * Offers input in memory that the wire wants to have back. True: it was taken, and the memory is the wire's again when
+   * this returns, or, where `canKeep` and the wire has been told to `suspend`, when it is told to `resume`. False: nobody
+   * here reads that way just now, and nothing was taken; what is given by `data` instead is a copy, or memory that the
    * wire parts with.
    */
-  readonly lend: (chunk: Uint8Array) => boolean
+  readonly lend: (chunk: Uint8Array, canKeep: boolean) => boolean
   /** The peer ended its direction. */
   readonly end: () => void
   /** What `write` did not take at once has left user space. */
@@ -106,8 +109,10 @@ export interface Write {
 export interface Consumer {
   readonly batch: (chunks: NonEmptyReadonlyArray<Uint8Array>) => boolean
   /** A chunk of up to `borrowMax` bytes may come without a copy, and is the wire's again when this returns. */
-  readonly borrow: (chunk: Uint8Array) => boolean
+  readonly borrow: (chunk: Uint8Array, canKeep: boolean) => boolean
   readonly borrowMax: number
+  /** It can keep a chunk of any size until it takes more, where the wire can leave it that long. */
+  readonly keeps: boolean
   readonly end: (end: typeof EndOfInput | Fault) => void
 }
 
@@ -139,6 +144,8 @@ export class Duplex {
   #wake: (() => void) | undefined = undefined
   #consumer: Consumer | undefined = undefined
   #consumerBusy = false
+  /** It is busy with memory of the wire: no input may come before it is done. */
+  #lentTo: Consumer | undefined = undefined
   #readHolds = 0
   #flowing = false
   #lingered = 0
@@ -176,7 +183,7 @@ export class Duplex {
     this.#wire = open({
       room: () => this.#room(),
       data: (chunk) => this.#onData(chunk),
-      lend: (chunk) => this.#onLend(chunk),
+      lend: (chunk, canKeep) => this.#onLend(chunk, canKeep),
       end: () => this.#onEnd(),
       drained: () => this.#onDrained(),
       finished: () => this.#onFinished(),
@@ -256,8 +263,10 @@ export class Duplex {
     this.#settle()
   }
 
-  /** The consumer has finished its batch. */
-  consumed(): void {
+  /** This consumer has finished its batch. */
+  consumed(consumer: Consumer): void {
+    if (this.#lentTo === consumer) this.#lentTo = undefined
+    if (this.#consumer !== consumer) return
     this.#consumerBusy = false
     this.#deliver()
     this.#steer()
@@ -265,8 +274,15 @@ export class Duplex {
     this.#settle()
   }
 
-  /** No more batches for this consumer; what has not been delivered stays. */
-  endConsume(consumer: Consumer): void {
+  /**
+   * No more batches for this consumer; what has not been delivered stays. Where it is not done with what it was lent, the
+   * wire parts with that.
+   */
+  endConsume(consumer: Consumer, isDone = true): void {
+    if (this.#lentTo === consumer) {
+      this.#lentTo = undefined
+      if (!isDone) this.#wire.part?.()
+    }
     if (this.#consumer !== consumer) return
     this.#consumer = undefined
     this.#steer()
@@ -329,6 +345,7 @@ export class Duplex {
     // The common case, with no more than has to be looked at: it flows, and there is room.
     if (
       this.#flowing && this.life === "open" && this.#inputEnd === undefined && this.#readHolds === 0 &&
+      this.#lentTo === undefined &&
       this.#inputBytes + this.#inHand < this.settings.readMark
     ) return
     const flowing = this.#room() > 0
@@ -340,7 +357,7 @@ export class Duplex {
 
   /** How much input is welcome. After our own end all of it, since it is thrown away. */
   #room(): number {
-    if (this.life === "ended" || this.#inputEnd !== undefined) return 0
+    if (this.life === "ended" || this.#inputEnd !== undefined || this.#lentTo !== undefined) return 0
     if (this.life !== "open") return pieceBytes
     if (this.#readHolds > 0) return 0
     const { readMark } = this.settings
@@ -402,16 +419,20 @@ export class Duplex {
     this.#settle()
   }
 
-  /** Withdraws a waiting write; one that was begun goes out whole all the same. */
-  cancelWrite(write: Write): "NotSent" | "Unknown" {
+  /** Withdraws a write that waits for room. False for one that was begun: it goes out whole, and its `resume` is called. */
+  withdraw(write: Write): boolean {
     const waiting = this.#line.indexOf(write)
-    if (waiting >= 0) {
-      this.#line.splice(waiting, 1)
-      // The one behind it may fit where this one did not.
-      this.#admit()
-      this.#settle()
-      return "NotSent"
-    }
+    if (waiting < 0) return false
+    this.#line.splice(waiting, 1)
+    // The one behind it may fit where this one did not.
+    this.#admit()
+    this.#settle()
+    return true
+  }
+
+  /** Whoever waits for this write waits no longer. */
+  cancelWrite(write: Write): "NotSent" | "Unknown" {
+    if (this.withdraw(write)) return "NotSent"
     const begun = this.#begun.indexOf(write)
     if (begun >= 0) this.#begun.splice(begun, 1)
     return "Unknown"
@@ -681,17 +702,20 @@ export class Duplex {
     this.#leaveCallback(nested)
   }
 
-  #onLend(chunk: Uint8Array): boolean {
+  #onLend(chunk: Uint8Array, canKeep: boolean): boolean {
     if (this.#isUnwanted(chunk)) return true
     const consumer = this.#consumer
     if (
-      consumer === undefined || chunk.length > consumer.borrowMax || this.#consumerBusy || this.#input.length > 0 ||
-      this.#readHolds > 0
+      consumer === undefined || (chunk.length > consumer.borrowMax && !(canKeep && consumer.keeps)) ||
+      this.#consumerBusy || this.#input.length > 0 || this.#readHolds > 0
     ) return false
     const nested = this.#inCallback
     this.#inCallback = true
     this.#consumerBusy = true
-    if (consumer.borrow(chunk) && this.#consumer === consumer) {
+    this.#lentTo = consumer
+    const isDone = consumer.borrow(chunk, canKeep)
+    if (isDone || !canKeep || !consumer.keeps) this.#lentTo = undefined
+    if (isDone && this.#consumer === consumer) {
       this.#consumerBusy = false
       // It may have put some of it back.
       if (this.#input.length > 0) this.#deliver()

@@ -25,6 +25,7 @@ export type Outcome<E> =
 
 export class Reaction<Event, E> implements Consumer {
   readonly borrowMax = Infinity
+  readonly keeps = false
   readonly #duplex: Duplex
   readonly #machine: Reacting<Event, E>
   readonly #out: Out<Event>
@@ -115,7 +116,7 @@ export class Reaction<Event, E> implements Consumer {
     this.#sendUnsent((fault) => {
       this.#isWaiting = false
       if (fault !== undefined) this.#finish(endedBy(fault))
-      else if (!this.#isInside) this.#duplex.consumed()
+      else if (!this.#isInside) this.#duplex.consumed(this)
     })
     this.#isInside = false
     return !this.#isWaiting

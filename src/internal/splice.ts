@@ -10,14 +10,21 @@ export type Outcome = { readonly by: "read" | "write"; readonly fault: Fault; re
 
 type Delivery = "NotSent" | "Unknown"
 
+/** What is on its way; lent, it is in memory of the wire, which waits for it. */
+interface Batch {
+  readonly write: Write
+  readonly isLent: boolean
+}
+
 export class Splice implements Consumer {
   /** What is copied anyway need not be copied twice. */
   readonly borrowMax: number
+  readonly keeps = true
   readonly #from: Duplex
   readonly #to: Duplex
   readonly #done: (outcome: Outcome) => void
   #isDone = false
-  #waiting: Write | undefined = undefined
+  #waiting: Batch | undefined = undefined
   #isInside = false
 
   constructor(from: Duplex, to: Duplex, done: (outcome: Outcome) => void) {
@@ -31,50 +38,63 @@ export class Splice implements Consumer {
     this.#from.consume(this)
   }
 
-  /** A batch of which nothing was sent goes back. */
+  /** A batch of which nothing was sent goes back. One that was begun goes out whole. */
   stop(): void {
     this.#isDone = true
-    this.#from.endConsume(this)
-    const write = this.#waiting
-    if (write === undefined) return
-    this.#waiting = undefined
-    if (this.#to.cancelWrite(write) === "NotSent") this.#from.unread(write.chunks)
+    const batch = this.#waiting
+    if (batch !== undefined && this.#to.withdraw(batch.write)) this.#putBack(batch)
+    this.#from.endConsume(this, this.#waiting === undefined)
   }
 
-  borrow(chunk: Uint8Array): boolean {
-    if (!this.#to.writeNow(chunk)) return this.batch([chunk.slice()])
-    this.#to.flushNow()
-    return true
+  borrow(chunk: Uint8Array, canKeep: boolean): boolean {
+    if (this.#to.writeNow(chunk)) {
+      this.#to.flushNow()
+      return true
+    }
+    return canKeep ? this.#send([chunk], true) : this.#send([chunk.slice()], false)
   }
 
   batch(chunks: NonEmptyReadonlyArray<Uint8Array>): boolean {
-    const fault = this.#to.writeFault
-    if (fault !== undefined) {
-      this.#from.unread(chunks)
-      this.#finish({ by: "write", fault, delivery: "NotSent" })
-      return true
-    }
+    return this.#send(chunks, false)
+  }
+
+  /** True when it is done with the chunks. */
+  #send(chunks: ReadonlyArray<Uint8Array>, isLent: boolean): boolean {
     let bytes = 0
     for (const chunk of chunks) bytes += chunk.length
-    const write: Write = {
-      chunks,
-      bytes,
-      position: 0,
-      resume: (fault, delivery) => {
-        if (this.#waiting !== write) return
-        this.#waiting = undefined
-        if (fault !== undefined) {
-          if (delivery === "NotSent") this.#from.unread(chunks)
+    const batch: Batch = {
+      isLent,
+      write: {
+        chunks,
+        bytes,
+        position: 0,
+        resume: (fault, delivery) => {
+          if (fault === undefined) return this.#passed()
+          if (delivery === "NotSent") this.#putBack(batch)
           this.#finish({ by: "write", fault, delivery })
-        } else if (!this.#isInside) this.#from.consumed()
+        }
       }
     }
-    this.#waiting = write
+    this.#waiting = batch
     this.#isInside = true
-    this.#to.write(write)
-    this.#to.flushNow()
+    const fault = this.#to.writeFault
+    if (fault === undefined) {
+      this.#to.write(batch.write)
+      this.#to.flushNow()
+    } else batch.write.resume(fault, "NotSent")
     this.#isInside = false
     return this.#waiting === undefined
+  }
+
+  #passed(): void {
+    this.#waiting = undefined
+    if (!this.#isInside) this.#from.consumed(this)
+  }
+
+  /** What was lent is not ours to give to anybody else. */
+  #putBack({ isLent, write: { chunks } }: Batch): void {
+    this.#waiting = undefined
+    this.#from.unread(isLent ? chunks.map((chunk) => chunk.slice()) : chunks)
   }
 
   end(end: typeof EndOfInput | Fault): void {

@@ -18,20 +18,25 @@ export interface ReadBuffers {
   readonly read: (bytes: number, buffer: Uint8Array) => boolean
 }
 
-/** Reads of this socket go to `buffers` from now on. False where this Node does not know how. To be called before the first. */
-export const readInto = (socket: Net.Socket, buffers: ReadBuffers): boolean => {
+/**
+ * Reads of this socket go to `buffers` from now on, or nowhere new where this Node does not know how. To be called before
+ * the first read. What it answers changes the buffer, between two reads.
+ */
+export const readInto = (socket: Net.Socket, buffers: ReadBuffers): ((buffer: Uint8Array) => void) | undefined => {
   const inside = socket as unknown as Inside
-  const handle = inside._handle
   const { buffer, bufferCallback, bufferGenerator } = keysOf(socket)
   if (
     buffer === undefined || bufferCallback === undefined || bufferGenerator === undefined ||
-    typeof handle?.useUserBuffer !== "function"
-  ) return false
-  inside[buffer] = buffers.first
+    typeof inside._handle?.useUserBuffer !== "function"
+  ) return undefined
+  const use = (next: Uint8Array) => {
+    inside[buffer] = next
+    inside._handle?.useUserBuffer?.(next)
+  }
   inside[bufferCallback] = buffers.read
   inside[bufferGenerator] = buffers.next
-  handle.useUserBuffer(buffers.first)
-  return true
+  use(buffers.first)
+  return use
 }
 
 interface Inside {

@@ -30,6 +30,7 @@ export class SocketWire implements Wire {
   readonly #port: Port
   #flowing = false
   #writing = false
+  readonly #readTo: ((buffer: Uint8Array) => void) | undefined
   /** What the next read goes to, where it is not the last one's. */
   #next: Uint8Array | undefined = undefined
 
@@ -48,7 +49,7 @@ export class SocketWire implements Wire {
       // False stops reading; `_read` starts it again.
       return this.#flowing
     }
-    readInto(socket, {
+    this.#readTo = readInto(socket, {
       first: shared,
       next: () => this.#next,
       read: (bytes, buffer) => this.#onRead(bytes, buffer)
@@ -72,8 +73,8 @@ export class SocketWire implements Wire {
   #onRead(bytes: number, buffer: Uint8Array): boolean {
     this.#next = undefined
     const chunk = bytes === readMax ? buffer : buffer.subarray(0, bytes)
-    if (this.#port.lend(chunk)) return this.#flowing
     const isOwn = buffer !== shared
+    if (this.#port.lend(chunk, isOwn)) return this.#flowing
     if (isOwn && bytes * 4 >= readMax) {
       this.#next = newBuffer()
       this.#port.data(chunk)
@@ -122,6 +123,10 @@ export class SocketWire implements Wire {
 
   suspend(): void {
     this.#flowing = false
+  }
+
+  part(): void {
+    this.#readTo?.(newBuffer())
   }
 }
 

@@ -67,6 +67,7 @@ const consumerOf = (batch: (batches: number) => boolean) => {
     batch: (chunks) => batch(seen.push(chunks.reduce((sum, chunk) => sum + chunk.length, 0))),
     borrow: () => true,
     borrowMax: 0,
+    keeps: false,
     end: (end) => void seen.push(end === EndOfInput ? "end" : end._tag)
   }
   return { consumer, seen }
@@ -120,7 +121,7 @@ describe("Duplex: what the wire is told of reading", () => {
     assert.deepStrictEqual(news(), ["resume"])
     port.data(bytes(1))
     assert.deepStrictEqual(news(), ["suspend"])
-    duplex.consumed()
+    duplex.consumed(consumer)
     assert.deepStrictEqual(news(), ["resume"])
     duplex.endConsume(consumer)
     assert.deepStrictEqual(news(), ["suspend"])
@@ -267,6 +268,7 @@ describe("Duplex: reading", () => {
       batch: () => true,
       borrow: () => true,
       borrowMax: 0,
+      keeps: false,
       end: () => void seen.push(...medium.told)
     })
     port.broken(new Error("reset"))
@@ -300,8 +302,8 @@ describe("Duplex: reading", () => {
       port.finished()
       assert.notInclude(news(), "release")
       if (isSlow) {
-        duplex.consumed()
-        duplex.consumed()
+        duplex.consumed(consumer)
+        duplex.consumed(consumer)
       } else {
         duplex.consume(consumer)
         if (when === "after a hold") duplex.unholdReading()
@@ -611,6 +613,7 @@ describe("Duplex: input that is lent", () => {
       batch: (chunks) => batches.push(chunks.length) > 0,
       borrow,
       borrowMax,
+      keeps: false,
       end: () => {}
     }
     return { batches, consumer }
@@ -619,27 +622,27 @@ describe("Duplex: input that is lent", () => {
   it("is used up within the call by whoever borrows, and by nobody else", () => {
     const { duplex, port } = open()
     const chunk = bytes(3)
-    assert.isFalse(port.lend(chunk))
+    assert.isFalse(port.lend(chunk, false))
     assert.strictEqual(duplex.inputBytes, 0)
     const seen: Array<Uint8Array> = []
     duplex.consume(borrower((chunk) => seen.push(chunk) > 0, 3).consumer)
-    assert.isTrue(port.lend(chunk))
+    assert.isTrue(port.lend(chunk, false))
     assert.strictEqual(seen[0], chunk)
-    assert.isFalse(port.lend(bytes(4)))
+    assert.isFalse(port.lend(bytes(4), false))
   })
 
   it("waits its turn behind what is there already, behind a pause, and while its borrower is busy", () => {
     const { duplex, port } = open()
     const { batches, consumer } = borrower(() => false)
     duplex.consume(consumer)
-    assert.isTrue(port.lend(bytes(1)))
-    assert.isFalse(port.lend(bytes(1)))
+    assert.isTrue(port.lend(bytes(1), false))
+    assert.isFalse(port.lend(bytes(1), false))
     port.data(bytes(1))
     assert.deepStrictEqual(batches, [])
-    duplex.consumed()
+    duplex.consumed(consumer)
     assert.deepStrictEqual(batches, [1])
     duplex.holdReading()
-    assert.isFalse(port.lend(bytes(1)))
+    assert.isFalse(port.lend(bytes(1), false))
     port.data(bytes(1))
     duplex.unholdReading()
     assert.deepStrictEqual(batches, [1, 1])
@@ -652,14 +655,14 @@ describe("Duplex: input that is lent", () => {
       return true
     })
     duplex.consume(consumer)
-    assert.isTrue(port.lend(bytes(3)))
+    assert.isTrue(port.lend(bytes(3), false))
     assert.deepStrictEqual(batches, [1])
   })
 
   it("is answered in the same turn, with one write", () => {
     const { duplex, medium, port } = open()
     duplex.consume(borrower((chunk) => duplex.writeNow(chunk) && duplex.writeNow(chunk)).consumer)
-    assert.isTrue(port.lend(bytes(2)))
+    assert.isTrue(port.lend(bytes(2), false))
     assert.deepStrictEqual(medium.written.map((chunk) => chunk.length), [4])
   })
 
@@ -667,10 +670,10 @@ describe("Duplex: input that is lent", () => {
     const { duplex, news, port } = open()
     duplex.close("close", undefined)
     port.finished()
-    assert.isTrue(port.lend(bytes(9)))
+    assert.isTrue(port.lend(bytes(9), false))
     assert.notInclude(news(), "release")
-    assert.isTrue(port.lend(bytes(1)))
+    assert.isTrue(port.lend(bytes(1), false))
     assert.include(news(), "release")
-    assert.isTrue(port.lend(bytes(1)))
+    assert.isTrue(port.lend(bytes(1), false))
   })
 })
