@@ -68,6 +68,16 @@ export interface MemoryEndpoint {
 }
 
 /**
+ * The standard input and output of this process: `stdio:`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StdioEndpoint {
+  readonly _tag: "stdio"
+}
+
+/**
  * The endpoint of each kind.
  *
  * @category models
@@ -78,6 +88,7 @@ export interface Kinds {
   readonly unix: UnixEndpoint
   readonly serial: SerialEndpoint
   readonly memory: MemoryEndpoint
+  readonly stdio: StdioEndpoint
 }
 
 /**
@@ -126,7 +137,7 @@ export type KindOf<E> = E extends { readonly _tag: infer K extends Kind } ? K
  * @since 0.1.0
  */
 export type Check<E> = E extends string
-  ? [KindOf<E>] extends [never] ? `unknown endpoint scheme in "${E}": use tcp, unix, serial or memory` : E
+  ? [KindOf<E>] extends [never] ? `unknown endpoint scheme in "${E}": use tcp, unix, serial, memory or stdio` : E
   : E extends Endpoint ? E & { readonly [K in Exclude<keyof E, keyof Kinds[KindOf<E>]>]: never }
   : E
 
@@ -329,7 +340,22 @@ const memory: Form<MemoryEndpoint> = {
   format: ({ name }) => `memory:${name}`
 }
 
-const forms: { readonly [K in Kind]: Form<Kinds[K]> } = { tcp, unix, serial, memory }
+/**
+ * The schema of the standard input and output of this process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const StdioEndpoint = Schema.Struct({ _tag: Schema.tag("stdio") }).annotate({ identifier: "StdioEndpoint" })
+
+const stdio: Form<StdioEndpoint> = {
+  schema: StdioEndpoint,
+  expected: {},
+  split: (rest) => rest === "" ? Result.succeed([]) : lack("path", "absent (stdio: is all of it)", 0, rest),
+  format: () => "stdio:"
+}
+
+const forms: { readonly [K in Kind]: Form<Kinds[K]> } = { tcp, unix, serial, memory, stdio }
 
 const formOf = <K extends Kind>(kind: K): Form<Kinds[K]> => forms[kind]
 
@@ -341,9 +367,13 @@ const isKind = (kind: unknown): kind is Kind => typeof kind === "string" && Obje
  * @category models
  * @since 0.1.0
  */
-export const Endpoint = Schema.Union([TcpEndpoint, UnixEndpoint, SerialEndpoint, MemoryEndpoint]).annotate({
-  identifier: "Endpoint"
-})
+export const Endpoint = Schema.Union([
+  TcpEndpoint,
+  UnixEndpoint,
+  SerialEndpoint,
+  MemoryEndpoint,
+  StdioEndpoint
+]).annotate({ identifier: "Endpoint" })
 
 /**
  * Reads the string form of an endpoint.
@@ -359,6 +389,7 @@ export const Endpoint = Schema.Union([TcpEndpoint, UnixEndpoint, SerialEndpoint,
  * | unix | `unix:///absolute/path`, `unix:relative/path`, `unix:@name` in Linux's abstract namespace |
  * | serial | `serial:///dev/ttyUSB0?baudRate=115200`, `serial:COM3` with the default of 9600 |
  * | memory | `memory:name` |
+ * | stdio | `stdio:` |
  *
  * The scheme may be in capitals. Nothing else is translated: `%`, `?` and `#` in the path of a socket are characters of
  * the path. An `InvalidOption` names the part that is wrong, what was expected, and at which character, counted from 1.
@@ -469,7 +500,9 @@ const validate = (input: unknown): Exit.Exit<Endpoint, InvalidOption> => {
   const field = String(firstPath(decoded.failure.issue).issues[0]?.path?.[0])
   const wanted = Object.hasOwn(expected, field)
     ? (expected as Record<string, string>)[field]!
-    : `absent (the fields of ${kind} are ${Object.keys(expected).join(", ")})`
+    : `absent (${kind} has ${
+      Object.keys(expected).length === 0 ? "no fields" : `the fields ${Object.keys(expected).join(", ")}`
+    })`
   return invalid(`endpoint.${field}`, wanted, (input as Record<string, unknown>)[field])
 }
 

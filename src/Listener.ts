@@ -11,7 +11,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as Endpoint from "./Endpoint.ts"
 import { Backlog, Refusal } from "./internal/backlog.ts"
 import { durationOf, isCount } from "./internal/check.ts"
@@ -165,40 +164,72 @@ const serve = <Item extends object, T extends Transport, _, E, R>(
     if (drain === undefined) {
       return refuse(endpoint, "drain", "a finite duration", options?.drain)
     }
-    const places = Semaphore.makeUnsafe(connectionsMax)
     const running = new Map<Fiber.Fiber<void>, T>()
+    let free = connectionsMax
+    let freed: (() => void) | undefined
+    const release = () => {
+      free++
+      freed?.()
+    }
+    // There is one fiber that accepts, and so one waiter at the most.
+    const full = Effect.callback<void>((resume) => {
+      freed = () => resume(Effect.void)
+      return Effect.sync(() => {
+        freed = undefined
+      })
+    })
+    const place: Effect.Effect<void> = Effect.suspend(() => {
+      freed = undefined
+      if (free === 0) return Effect.andThen(full, place)
+      free--
+      return Effect.void
+    })
 
     const run = (transport: T, scope: Scope.Closeable) =>
       Effect.suspend(() => handler(transport)).pipe(
         Effect.interruptible,
         Scope.use(scope),
-        Effect.catchCause((cause) =>
-          Cause.hasInterruptsOnly(cause)
-            ? Effect.void
-            : Effect.logWarning(`the handler of ${nameOf(transport)} failed`, cause)
-        ),
-        Effect.ensuring(Semaphore.release(places, 1)),
-        Effect.asVoid
+        Effect.matchCauseEffect({
+          onFailure: (cause) =>
+            Cause.hasInterruptsOnly(cause)
+              ? Effect.void
+              : Effect.logWarning(`the handler of ${nameOf(transport)} failed`, cause),
+          onSuccess: () => Effect.void
+        })
       )
 
-    const acceptOne = Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function*() {
-        yield* restore(Semaphore.take(places, 1))
-        const item = yield* Effect.onError(next(restore), () => Semaphore.release(places, 1))
-        const scope = yield* Scope.make()
-        const accepted = yield* Effect.exit(Scope.provide(source.accept(item), scope))
-        if (Exit.isFailure(accepted)) {
-          // It fails for this connection alone: the next one need not wait.
-          yield* Scope.close(scope, accepted)
-          yield* Semaphore.release(places, 1)
-          return yield* Effect.logWarning(`${Endpoint.format(endpoint)}: a connection was lost`, accepted.cause)
-        }
-        // Uninterruptible, since one that is interrupted before it began would leave its connection open.
-        const fiber = yield* Effect.forkDetach(run(accepted.value, scope), { uninterruptible: true })
-        running.set(fiber, accepted.value)
-        fiber.addObserver(() => running.delete(fiber))
-        return undefined
+    const lost = (scope: Scope.Closeable, cause: Cause.Cause<TransportError.TransportError>) =>
+      Effect.suspend(() => {
+        release()
+        // It fails for this connection alone: the next one need not wait.
+        return Effect.andThen(
+          Scope.close(scope, Exit.failCause(cause)),
+          Effect.logWarning(`${Endpoint.format(endpoint)}: a connection was lost`, cause)
+        )
       })
+
+    const acceptOne = Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(
+        Effect.andThen(restore(place), Effect.onError(next(restore), () => Effect.sync(release))),
+        (item) => {
+          const scope = Scope.makeUnsafe()
+          return Effect.matchCauseEffect(Scope.provide(source.accept(item), scope), {
+            onFailure: (cause) => lost(scope, cause),
+            onSuccess: (transport) =>
+              Effect.map(
+                // Uninterruptible, since one that is interrupted before it began would leave its connection open.
+                Effect.forkDetach(run(transport, scope), { startImmediately: true, uninterruptible: true }),
+                (fiber) => {
+                  running.set(fiber, transport)
+                  fiber.addObserver(() => {
+                    running.delete(fiber)
+                    release()
+                  })
+                }
+              )
+          })
+        }
+      )
     )
 
     const shutDown = Effect.gen(function*() {

@@ -451,29 +451,49 @@ class Mouth {
     return Effect.sync(() => this.core.abort(duplex.closedBy(by, cause)))
   }
 
-  close(by: "close" | "scope", cause: unknown): Effect.Effect<void, TransportError.TransportError> {
+  /**
+   * Flushes within one limit, lingers within another, and waits for the release. Interrupted, it aborts. It is one wait
+   * with a timer beside it: to race effects would cost a short connection as much as all the rest of it.
+   */
+  close(
+    by: "close" | "scope",
+    cause: unknown,
+    clock?: Clock.Clock
+  ): Effect.Effect<void, TransportError.TransportError> {
     const { core, options } = this
-    const closing = Effect.suspend(() => {
-      core.close(by, cause)
-      return core.life === "closing"
-        ? Effect.timeoutOrElse(this.flushed, { duration: options.closeTimeout, orElse: () => this.abandon })
-        : this.flushed
-    })
-    const lingering = Effect.suspend(() =>
-      core.life === "lingering"
-        ? Effect.timeoutOrElse(this.released, {
-          duration: options.lingerDuration,
-          orElse: () => {
-            core.letGo()
-            return this.released
-          }
+    return Effect.withFiber((fiber) => {
+      const time = clock ?? Context.get(fiber.context, Clock.Clock)
+      const run = Effect.runForkWith(fiber.context)
+      return Effect.callback<void, TransportError.TransportError>((resume) => {
+        let timer: Fiber.Fiber<void> | undefined
+        const limit = (duration: Duration.Duration, late: () => void) => {
+          timer = run(Effect.andThen(time.sleep(duration), Effect.sync(late)))
+        }
+        const unlimit = () => timer?.interruptUnsafe()
+        const flushed = (fault: duplex.Fault | undefined) => {
+          unlimit()
+          // What was aborted for being late is waited for all the same.
+          if (fault !== undefined && fault._tag !== "FlushTimedOut") return resume(this.fail("close", fault))
+          failure = fault
+          core.awaitReleased(released)
+          if (core.life === "lingering") limit(options.lingerDuration, () => core.letGo())
+        }
+        let failure: duplex.Fault | undefined
+        const released = () => {
+          unlimit()
+          resume(failure === undefined ? Effect.void : this.fail("close", failure))
+        }
+        core.close(by, cause)
+        core.awaitFlushed(flushed)
+        if (core.life === "closing") limit(options.closeTimeout, () => core.abort({ _tag: "FlushTimedOut" }))
+        return Effect.sync(() => {
+          unlimit()
+          core.cancelFlushed(flushed)
+          core.cancelReleased(released)
+          core.abort(duplex.closedBy(by === "scope" ? "scope" : "abort", cause))
         })
-        : this.released
-    )
-    return Effect.onInterrupt(
-      Effect.andThen(closing, lingering),
-      () => Effect.sync(() => core.abort(duplex.closedBy(by === "scope" ? "scope" : "abort", cause)))
-    )
+      })
+    })
   }
 
   /** A rule that throws says nothing, and nothing may be left of the connection all the same. */
@@ -489,7 +509,7 @@ class Mouth {
   closeAtScopeExit(scopeExit: "wait" | "now"): Effect.Effect<void> {
     const { core } = this
     const closing = scopeExit === "wait"
-      ? Effect.provideService(interruptibleFromNow(this.close("scope", undefined)), Clock.Clock, realClock)
+      ? interruptibleFromNow(this.close("scope", undefined, realClock))
       : Effect.suspend(() => {
         core.close("scope", undefined)
         // One turn: what has just been delivered is not counted yet, if this runs inside the delivery.
@@ -579,28 +599,34 @@ class Mouth {
   }
 }
 
-/** An operation of the mouth with one argument, made without a closure: a write is the hottest effect there is. */
+/** An effect of a mouth and an argument, made without a closure. */
 const operation = <A>(
   label: string,
-  run: (mouth: Mouth, out: A) => Effect.Effect<void, TransportError.TransportError>
+  evaluate: (this: Operation<A>) => Effect.Effect<void, TransportError.TransportError>
 ): new(mouth: Mouth, out: A) => object => {
   const Operation = function(this: { mouth: Mouth; out: A }, mouth: Mouth, out: A) {
     this.mouth = mouth
     this.out = out
   } as unknown as { new(mouth: Mouth, out: A): object; prototype: object }
-  Operation.prototype = Effectable.Prototype<
-    Effect.Effect<void, TransportError.TransportError> & { readonly mouth: Mouth; readonly out: A }
-  >({
-    label,
-    evaluate() {
-      return run(this.mouth, this.out)
-    }
-  })
+  Operation.prototype = Effectable.Prototype<Operation<A>>({ label, evaluate })
   return Operation
 }
 
-const WriteOne = operation<Uint8Array>("Transport.write", (mouth, out) => mouth.writeOne(out))
-const WriteMany = operation<ReadonlyArray<Uint8Array>>("Transport.writeAll", (mouth, outs) => mouth.writeMany(outs))
+interface Operation<A> extends Effect.Effect<void, TransportError.TransportError> {
+  readonly mouth: Mouth
+  readonly out: A
+}
+
+/** The hottest effect there is. What it does in the common case stands here, where it is compiled into one piece. */
+const WriteOne = operation<Uint8Array>("Transport.write", function() {
+  return this.out instanceof Uint8Array && this.mouth.core.writeNow(this.out)
+    ? Effect.void
+    : this.mouth.writeOne(this.out)
+})
+
+const WriteMany = operation<ReadonlyArray<Uint8Array>>("Transport.writeAll", function() {
+  return this.mouth.writeMany(this.out)
+})
 
 /** Why an interrupted write's cause has a second interruption: it is the one that carries the verdict. */
 const interruptedWrite = {

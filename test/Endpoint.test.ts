@@ -49,7 +49,7 @@ const host = Arbitrary.flatMap(
 )
 
 const endpoint = Arbitrary.flatMap(
-  choice("tcp", "unix", "serial", "memory"),
+  choice("tcp", "unix", "serial", "memory", "stdio"),
   (_tag): Arbitrary.Arbitrary<Endpoint.Endpoint> => {
     switch (_tag) {
       case "tcp":
@@ -66,6 +66,8 @@ const endpoint = Arbitrary.flatMap(
         )
       case "memory":
         return Arbitrary.map(Arbitrary.filter(oddText, (name) => !name.startsWith("/")), (name) => ({ _tag, name }))
+      case "stdio":
+        return Arbitrary.map(port, () => ({ _tag }))
     }
   }
 )
@@ -94,14 +96,16 @@ describe("Endpoint.parse", () => {
     ["serial:COM3", { _tag: "serial", path: "COM3", baudRate: 9600 }],
     ["serial:\\\\.\\COM10", { _tag: "serial", path: "\\\\.\\COM10", baudRate: 9600 }],
     ["memory:pair", { _tag: "memory", name: "pair" }],
-    ["memory:a:b/c", { _tag: "memory", name: "a:b/c" }]
+    ["memory:a:b/c", { _tag: "memory", name: "a:b/c" }],
+    ["stdio:", { _tag: "stdio" }],
+    ["STDIO:", { _tag: "stdio" }]
   ]
 
   for (const [input, expected] of good) {
     it(`reads ${input}`, () => assert.deepStrictEqual(Endpoint.parse(input), Exit.succeed(expected)))
   }
 
-  const schemes = "one of tcp, unix, serial, memory at character 1"
+  const schemes = "one of tcp, unix, serial, memory, stdio at character 1"
   const hosts = "a host name, an IPv4 address, or an IPv6 address in brackets at character 7"
   const ports = "an integer from 0 to 65535 at character"
   const bytes = "from 1 to 107 bytes of UTF-8 without NUL at character"
@@ -164,7 +168,10 @@ describe("Endpoint.parse", () => {
       "baudRate=1&baudRate=2"
     ],
     ["memory:", "endpoint.name", "a name that does not start with a slash at character 8", ""],
-    ["memory://pair", "endpoint.name", "a name that does not start with a slash at character 8", "//pair"]
+    ["memory://pair", "endpoint.name", "a name that does not start with a slash at character 8", "//pair"],
+    ["stdio", "endpoint.scheme", schemes, "stdio"],
+    ["stdio://", "endpoint.path", "absent (stdio: is all of it) at character 7", "//"],
+    ["stdio:1", "endpoint.path", "absent (stdio: is all of it) at character 7", "1"]
   ]
 
   for (const [input, field, expected, actual] of bad) {
@@ -200,7 +207,7 @@ describe("Endpoint.format", () => {
   })
 
   it.prop("changes nothing about what any string means", {
-    scheme: choice("tcp:", "TCP://", "unix:", "unix://", "unix:@", "serial:", "serial://", "memory:"),
+    scheme: choice("tcp:", "TCP://", "unix:", "unix://", "unix:@", "serial:", "serial://", "memory:", "stdio:"),
     rest: Arbitrary.flatMap(
       choice("", ":7000", "?baudRate=1"),
       (tail) => Arbitrary.map(oddText, (head) => head + tail)
@@ -218,7 +225,7 @@ describe("Endpoint.from", () => {
   })
 
   const object = "an endpoint or its string form"
-  const kinds = "one of tcp, unix, serial, memory"
+  const kinds = "one of tcp, unix, serial, memory, stdio"
   const bad: ReadonlyArray<readonly [input: unknown, field: string, expected: string, actual: unknown]> = [
     [null, "endpoint", object, null],
     [undefined, "endpoint", object, undefined],
@@ -242,10 +249,11 @@ describe("Endpoint.from", () => {
     [
       { _tag: "serial", path: "a", baudrate: 115200 },
       "endpoint.baudrate",
-      "absent (the fields of serial are path, baudRate)",
+      "absent (serial has the fields path, baudRate)",
       115200
     ],
-    [{ _tag: "memory", name: "/a" }, "endpoint.name", "a name that does not start with a slash", "/a"]
+    [{ _tag: "memory", name: "/a" }, "endpoint.name", "a name that does not start with a slash", "/a"],
+    [{ _tag: "stdio", path: "/a" }, "endpoint.path", "absent (stdio has no fields)", "/a"]
   ]
 
   for (const [input, field, expected, actual] of bad) {
@@ -298,8 +306,8 @@ describe("Endpoint.FromString", () => {
 
 describe("Endpoint.isHalfCloseKind", () => {
   it("knows the kinds that can half-close", () => {
-    const kinds: ReadonlyArray<Endpoint.Kind> = ["tcp", "unix", "serial", "memory"]
-    assert.deepStrictEqual(kinds.filter(Endpoint.isHalfCloseKind), ["tcp", "unix", "memory"])
+    const kinds: ReadonlyArray<Endpoint.Kind> = ["tcp", "unix", "serial", "memory", "stdio"]
+    assert.deepStrictEqual(kinds.filter(Endpoint.isHalfCloseKind), ["tcp", "unix", "memory", "stdio"])
   })
 })
 
@@ -310,6 +318,7 @@ describe("Endpoint", () => {
       "FromString",
       "MemoryEndpoint",
       "SerialEndpoint",
+      "StdioEndpoint",
       "TcpEndpoint",
       "UnixEndpoint",
       "describe",

@@ -61,6 +61,12 @@ describe("npm pack", () => {
     assert.isAbove(Number(ok(runNode("--input-type=module", "--eval", source))), 0)
   })
 
+  it("installs the tool", () => {
+    const help = ok(run(consumer, "npx", "--offline", "effect-transport", "--help"))
+    assert.include(help, "effect-transport relay")
+    assert.strictEqual(run(consumer, "npx", "--offline", "effect-transport", "bogus").status, 2)
+  })
+
   it("type-checks under nodenext with strict", () => {
     write(
       "tsconfig.json",

@@ -411,6 +411,8 @@ export class Duplex {
 
   /** Takes the write, or keeps it until there is room. The caller has asked `writeFault`. */
   write(write: Write): void {
+    // What is queued for the end of the turn may be gone at once.
+    if (!this.#hasRoom(write.bytes)) this.#flush()
     if (this.#line.length > 0 || !this.#hasRoom(write.bytes)) this.#line.push(write)
     else {
       this.#enqueue(write)

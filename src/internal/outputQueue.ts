@@ -28,6 +28,14 @@ export class OutputQueue {
 
   /** The bytes are the caller's again at once. */
   copy(chunk: Uint8Array): void {
+    const end = this.#used + chunk.length
+    if (end < slabBytes && this.#slab !== undefined) {
+      this.#slab.set(chunk, this.#used)
+      this.#used = end
+    } else this.#copyInPieces(chunk)
+  }
+
+  #copyInPieces(chunk: Uint8Array): void {
     let from = 0
     while (from < chunk.length) {
       const slab = this.#slab ??= takeSpare()

@@ -1,5 +1,6 @@
 /**
- * The network of this machine: TCP over IPv4 and IPv6, and Unix sockets by path and abstract name, on `node:net`.
+ * The network of this machine: TCP over IPv4 and IPv6, Unix sockets by path and abstract name, and this program's own
+ * standard input and output.
  *
  * `layer` provides one connection; `layerNetwork` provides the `Network` on which programs connect and listen. A host
  * name is resolved by Effect's `AddressResolver` and its addresses are tried as RFC 8305 says.
@@ -17,6 +18,7 @@ import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import type { Door, Machine, SocketTransport } from "./door.ts"
 import { type NodeOptions, resolveNodeOptions } from "./options.ts"
+import { guard, stdioDoor } from "./stdio.ts"
 import { tcpDoor } from "./tcp.ts"
 import { unixDoor } from "./unix.ts"
 
@@ -50,6 +52,11 @@ export const layerNetworkWith = (options?: NodeOptions): Layer.Layer<Network, ne
  * The layer's scope decides the end: see `Transport.layer`. Two uses of one layer value in one program are one
  * connection; `Layer.fresh` makes two.
  *
+ * `stdio:` stands on the descriptors 0 and 1, one connection at a time: a second fails with `Busy`, and so does one whose
+ * input somebody reads by `process.stdin`. Pipes and sockets end with their connection, and a later one fails with
+ * `NotFound`; files and terminals stay open, and are left as they were found. A descriptor that was closed when the
+ * program began is the null device, whose input ends at once.
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -59,10 +66,63 @@ export const layer = <const E extends Endpoint.Endpoint | string>(
 ): Layer.Layer<Transport.Services<E>, TransportError.TransportError> =>
   Layer.provide(Transport.layer(endpoint, options), layerNetwork)
 
+/**
+ * Keeps standard output for a protocol: what the program prints by any other way goes to standard error.
+ *
+ * **When to use**
+ *
+ * A connection to `stdio:` brings this guard by itself, for as long as its scope is open. Use the layer where something
+ * may be printed before that: provide it around the whole program.
+ *
+ * **Details**
+ *
+ * `process.stdout` is diverted below its `write`, which covers the console, Effect's `Console` and default logger, and
+ * the `Stdio` and `Terminal` of `@effect/platform-node`. Uses count: standard output is given back with the last one.
+ * Where the connection has ended standard output itself, as it does with a pipe or a socket, prints stay with standard
+ * error for good, so that what the program says at its end is not lost.
+ *
+ * **Gotchas**
+ *
+ * What writes to descriptor 1 by its number passes it by: `fs.writeSync(1, …)`, native code, and a child process that
+ * inherits it. What `process.stdout` had taken and not yet written when the layer was built may go either way. Where
+ * standard error is the same pipe (`2>&1`), prints end up there. A program that reports its failure after the layer has
+ * ended, as `NodeRuntime.runMain` does, does so to standard output if that is a file or a terminal.
+ *
+ * **Example** (Speaking a protocol over standard input and output)
+ *
+ * ```ts
+ * import { NodeRuntime } from "@effect/platform-node"
+ * import { Console, Effect } from "effect"
+ * import { Connection, Lines, Protocol, Transport } from "effect-transport"
+ * import { NodeTransport } from "effect-transport/node"
+ *
+ * const serve = Effect.gen(function*() {
+ *   const transport = yield* Transport.Transport
+ *   const lines = yield* Protocol.attach(Lines.protocol(), transport)
+ *   yield* Console.log("ready") // to standard error
+ *   yield* Connection.forEach(lines, (batch) => lines.writeAll(batch))
+ * }).pipe(Effect.scoped)
+ *
+ * serve.pipe(
+ *   Effect.provide(NodeTransport.layer("stdio:")),
+ *   Effect.provide(NodeTransport.layerStdioGuard),
+ *   NodeRuntime.runMain
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerStdioGuard: Layer.Layer<never> = Layer.effectDiscard(guard)
+
 // ---------------------------------------------------------------------------------------------------------------------
 
 /** The doors that there are, by kind of endpoint. */
-const doors: { readonly [K in Endpoint.Kind]?: Door<Endpoint.Kinds[K]> } = { tcp: tcpDoor, unix: unixDoor }
+const doors: { readonly [K in Endpoint.Kind]?: Door<Endpoint.Kinds[K]> } = {
+  tcp: tcpDoor,
+  unix: unixDoor,
+  stdio: stdioDoor
+}
 
 /** An option that is undefined is one that was not given, and leaves the network's own in force. */
 const definedIn = (given: NodeOptions | undefined): NodeOptions =>

@@ -7,11 +7,11 @@ import { once } from "node:events"
 
 export interface Running {
   readonly child: ChildProcess
-  /** All that it printed so far, on both outputs. */
+  /** All that it printed so far: its output, and then its errors. */
   readonly output: () => string
   /** Completes with the exit status. */
   readonly exited: Effect.Effect<number | null>
-  /** Completes when what it printed fits, with the match. */
+  /** Completes when what it printed on one of the two fits, with the match. */
   readonly printed: (pattern: RegExp) => Effect.Effect<RegExpMatchArray>
 }
 
@@ -33,19 +33,20 @@ export const run = (
         })
     ),
     (child): Running => {
-      let output = ""
+      // Apart, since a piece of the one may come in the middle of a line of the other.
+      const outputs = ["", ""]
       const watching = new Set<() => void>()
-      const note = (chunk: Buffer) => {
-        output += chunk.toString("latin1")
-        for (const look of watching) look()
+      for (const [i, stream] of [child.stdout, child.stderr].entries()) {
+        stream.on("data", (chunk: Buffer) => {
+          outputs[i] += chunk.toString("latin1")
+          for (const look of watching) look()
+        })
       }
-      child.stdout.on("data", note)
-      child.stderr.on("data", note)
       child.stdin.on("error", () => {})
       if (input !== undefined) child.stdin.end(input)
       return {
         child,
-        output: () => output,
+        output: () => outputs.join(""),
         exited: Effect.promise(async () => {
           if (child.exitCode === null && child.signalCode === null) await once(child, "close")
           return child.exitCode
@@ -53,8 +54,8 @@ export const run = (
         printed: (pattern) =>
           Effect.callback((resume) => {
             const look = () => {
-              const match = output.match(pattern)
-              if (match === null) return
+              const match = outputs.map((output) => output.match(pattern)).find((match) => match !== null)
+              if (match === undefined) return
               watching.delete(look)
               resume(Effect.succeed(match))
             }

@@ -12,6 +12,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { blackHole } from "./blackHole.ts"
 import { exhaustion } from "./exhaustion.ts"
+import { fifoPair } from "./fifos.ts"
 
 type NetworkService = Network.Network["Service"]
 
@@ -229,5 +230,16 @@ export const subjects: Readonly<Record<string, TransportLaws.Subject>> = {
   abstract: unix(abstractName, [
     failing(machine, "a name that nobody listens on", ({ connect }) => connect(abstractName()), "Refused"),
     busy(machine, abstractName)
-  ])
+  ]),
+  // What `stdio:` is made of, on descriptors that do not belong to the test runner.
+  stdio: {
+    pair: fifoPair,
+    failingOpens: [
+      failing(machine, "listening", ({ listen }) => listen("stdio:"), "Unsupported"),
+      failing(machine, "an endpoint that is none", ({ connect }) => connect("stdio://" as string), "InvalidOption")
+    ],
+    resources: handles,
+    // A pipe has no reset to show, and no addresses.
+    capabilities: { halfClose: true, reset: false }
+  }
 }

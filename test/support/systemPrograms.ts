@@ -13,7 +13,8 @@ export const programs = {
   socat: "socat",
   openssl: "openssl",
   "redis-server": "redis-server",
-  python3: "python3"
+  python3: "python3",
+  nc: "netcat-openbsd"
 } as const
 
 export type Program = keyof typeof programs

@@ -16,12 +16,13 @@ describe("Endpoint", () => {
     expectTypeOf<typeof Endpoint.UnixEndpoint.Type>().toEqualTypeOf<Endpoint.UnixEndpoint>()
     expectTypeOf<typeof Endpoint.SerialEndpoint.Type>().toEqualTypeOf<Endpoint.SerialEndpoint>()
     expectTypeOf<typeof Endpoint.MemoryEndpoint.Type>().toEqualTypeOf<Endpoint.MemoryEndpoint>()
+    expectTypeOf<typeof Endpoint.StdioEndpoint.Type>().toEqualTypeOf<Endpoint.StdioEndpoint>()
     expectTypeOf(Endpoint.FromString).toExtend<Schema.Codec<Endpoint.Endpoint, string>>()
   })
 
   it("has a kind for each tag", () => {
     expectTypeOf<{ [K in Endpoint.Kind]: Endpoint.Kinds[K]["_tag"] }>().toEqualTypeOf<{ [K in Endpoint.Kind]: K }>()
-    expectTypeOf<Endpoint.HalfCloseKind>().toEqualTypeOf<"tcp" | "unix" | "memory">()
+    expectTypeOf<Endpoint.HalfCloseKind>().toEqualTypeOf<"tcp" | "unix" | "memory" | "stdio">()
   })
 })
 
@@ -31,6 +32,7 @@ describe("Endpoint.KindOf", () => {
     expectTypeOf(open("SERIAL:///dev/ttyUSB0")).toEqualTypeOf<"serial">()
     expectTypeOf(open("unix:@name")).toEqualTypeOf<"unix">()
     expectTypeOf(open("memory:name")).toEqualTypeOf<"memory">()
+    expectTypeOf(open("stdio:")).toEqualTypeOf<"stdio">()
     expectTypeOf(open(`tcp://127.0.0.1:${port}`)).toEqualTypeOf<"tcp">()
     expectTypeOf(open(`serial:${text}`)).toEqualTypeOf<"serial">()
     expectTypeOf(open({ _tag: "tcp", host: "::1", port: 7000 })).toEqualTypeOf<"tcp">()
@@ -48,10 +50,10 @@ describe("Endpoint.KindOf", () => {
 describe("Endpoint.Check", () => {
   it("says what is wrong with a scheme", () => {
     expectTypeOf<Endpoint.Check<"tpc://127.0.0.1:1">>().toEqualTypeOf<
-      `unknown endpoint scheme in "tpc://127.0.0.1:1": use tcp, unix, serial or memory`
+      `unknown endpoint scheme in "tpc://127.0.0.1:1": use tcp, unix, serial, memory or stdio`
     >()
     // The message names them all.
-    expectTypeOf<Endpoint.Kind>().toEqualTypeOf<"tcp" | "unix" | "serial" | "memory">()
+    expectTypeOf<Endpoint.Kind>().toEqualTypeOf<"tcp" | "unix" | "serial" | "memory" | "stdio">()
   })
 
   it("refuses what no run could open", () => {
@@ -69,6 +71,8 @@ describe("Endpoint.Check", () => {
     open({ _tag: "tcp", host: "a" })
     // @ts-expect-error TCP has no path
     open({ _tag: "tcp", host: "a", port: 1, path: "/a" })
+    // @ts-expect-error the standard input and output have no path
+    open({ _tag: "stdio", path: "/a" })
     // @ts-expect-error a misspelt field
     open({ _tag: "serial", path: "/a", baudRate: 1, baudrate: 1 })
   })

@@ -1,0 +1,218 @@
+/** What is measured, as data: the loads, who is put under them, and which figures are held against which target. */
+import type { LoadOptions } from "./messages.ts"
+
+/** A program under test, in one of its services. */
+export interface Variant {
+  /** How the report names it. */
+  readonly label: string
+  readonly program: "ours" | "node" | "effect" | "socat"
+  readonly service: string
+  readonly isHeapAlike?: boolean
+  /** Where this variant has a load of its own. */
+  readonly load?: Partial<LoadOptions>
+}
+
+/**
+ * `rate` counts operations, or bytes, per second; `cpu` the user and system time of the process under test for an
+ * operation, or a gigabyte; `memory` the resident bytes for a connection.
+ */
+export type Figure = "rate" | "cpu" | "memory"
+
+/** One line of the report. A ratio above 1 means that ours is better. */
+export interface Case {
+  readonly ours: string
+  readonly theirs: string
+  readonly figure: Figure
+  readonly target: number
+}
+
+/** One load, all that is put under it in turn, and what is made of it. */
+export interface Scenario {
+  readonly name: string
+  readonly title: string
+  readonly load: LoadOptions
+  /** How many operations are measured; a tenth of it goes before, for warmth. */
+  readonly operations: number
+  /** What one operation is; with `GB` figures are by bytes. */
+  readonly per: "message" | "write" | "line" | "connection" | "GB"
+  readonly variants: Readonly<Record<string, Variant>>
+  readonly cases: ReadonlyArray<Case>
+}
+
+const ours = (service: string, label: string): Variant => ({ program: "ours", service, label })
+const node = (service: string, label = "node:net"): Variant => ({ program: "node", service, label })
+
+export const scenarios: ReadonlyArray<Scenario> = [
+  {
+    name: "ping-1",
+    title: "64-byte ping-pong, 1 connection",
+    load: { kind: "echo", bytes: 64, connections: 1, window: 1 },
+    operations: 40_000,
+    per: "message",
+    variants: { pull: ours("echo/pull", "pull loop"), node: node("echo") },
+    cases: [{ ours: "pull", theirs: "node", figure: "rate", target: 0.97 }]
+  },
+  {
+    name: "ping-50",
+    title: "64-byte ping-pong, 50 connections",
+    load: { kind: "echo", bytes: 64, connections: 50, window: 1 },
+    operations: 120_000,
+    per: "message",
+    variants: {
+      pull: ours("echo/pull", "pull loop"),
+      forEach: ours("echo/forEach", "forEach"),
+      machine: ours("echo/machine", "a machine in the read callback"),
+      node: node("echo"),
+      effect: { program: "effect", service: "echo", label: "Effect's NodeSocketServer" }
+    },
+    cases: [
+      { ours: "pull", theirs: "node", figure: "cpu", target: 0.9 },
+      { ours: "forEach", theirs: "node", figure: "cpu", target: 1 },
+      { ours: "machine", theirs: "node", figure: "cpu", target: 1.1 },
+      { ours: "forEach", theirs: "node", figure: "rate", target: 0.97 },
+      { ours: "pull", theirs: "effect", figure: "cpu", target: 1.15 },
+      { ours: "forEach", theirs: "effect", figure: "cpu", target: 1.3 }
+    ]
+  },
+  {
+    name: "bulk-receive",
+    title: "bulk receive",
+    load: { kind: "send", bytes: 65_536, connections: 1, window: 1 },
+    operations: 48_000,
+    per: "GB",
+    variants: {
+      owned: ours("sink/owned", "chunks that the receiver owns"),
+      lent: ours("sink/lent", "a lent buffer"),
+      node: { ...node("sink", "node:net, same heap"), isHeapAlike: true }
+    },
+    cases: [
+      { ours: "owned", theirs: "node", figure: "cpu", target: 1.15 },
+      { ours: "lent", theirs: "node", figure: "cpu", target: 2 }
+    ]
+  },
+  {
+    name: "bulk-send",
+    title: "bulk send, 256-KiB writes",
+    load: { kind: "receive", bytes: 262_144, connections: 1, window: 1 },
+    operations: 8_000,
+    per: "GB",
+    variants: { write: ours("source", "write"), node: node("source") },
+    cases: [{ ours: "write", theirs: "node", figure: "cpu", target: 1 }]
+  },
+  {
+    name: "bulk-echo",
+    title: "bulk echo, 1 MiB in flight",
+    load: { kind: "echo", bytes: 65_536, connections: 1, window: 16 },
+    operations: 16_000,
+    per: "GB",
+    variants: { forEach: ours("echo/forEach", "forEach"), node: node("echo") },
+    cases: [{ ours: "forEach", theirs: "node", figure: "rate", target: 1 }]
+  },
+  {
+    name: "writes-100",
+    title: "one million 100-byte writes",
+    load: { kind: "receive", bytes: 100, connections: 1, window: 1 },
+    operations: 1_000_000,
+    per: "write",
+    variants: {
+      "one fiber": ours("source", "one write each"),
+      "100 fibers": ours("source/100 fibers", "from 100 fibers at once"),
+      node: node("source")
+    },
+    cases: [
+      { ours: "one fiber", theirs: "node", figure: "rate", target: 12 },
+      { ours: "100 fibers", theirs: "node", figure: "rate", target: 7 }
+    ]
+  },
+  {
+    name: "writes-64k",
+    title: "64-KiB writes",
+    load: { kind: "receive", bytes: 65_536, connections: 1, window: 1 },
+    operations: 32_000,
+    per: "write",
+    variants: { write: ours("source", "write"), node: node("source") },
+    cases: [{ ours: "write", theirs: "node", figure: "rate", target: 1 }]
+  },
+  {
+    name: "lines",
+    title: "pipelined lines of 32 bytes, 50 connections, 16 in flight",
+    load: { kind: "echo", bytes: 32, connections: 50, window: 16 },
+    operations: 400_000,
+    per: "line",
+    variants: {
+      frames: ours("lines/frames", "frame by frame"),
+      machine: ours("lines/machine", "a machine"),
+      write: node("lines/write", "node:net, socket.write a line"),
+      cork: node("lines/cork", "node:net, cork per chunk")
+    },
+    cases: [
+      { ours: "frames", theirs: "write", figure: "cpu", target: 3.5 },
+      { ours: "machine", theirs: "write", figure: "cpu", target: 6 },
+      { ours: "machine", theirs: "cork", figure: "cpu", target: 1.2 }
+    ]
+  },
+  {
+    name: "connect",
+    title: "connect, one exchange, close",
+    load: { kind: "connect", bytes: 64, connections: 1, window: 16 },
+    operations: 20_000,
+    per: "connection",
+    variants: { forEach: ours("echo/forEach", "forEach"), node: node("echo") },
+    cases: [{ ours: "forEach", theirs: "node", figure: "cpu", target: 0.9 }]
+  },
+  {
+    name: "idle",
+    title: "5 000 idle connections after one exchange",
+    load: { kind: "hold", bytes: 64, connections: 1, window: 1 },
+    operations: 5_000,
+    per: "connection",
+    variants: { forEach: ours("echo/forEach", "forEach"), node: node("echo") },
+    cases: [{ ours: "forEach", theirs: "node", figure: "memory", target: 0.8 }]
+  },
+  {
+    name: "many",
+    title: "a message at 1 000 connections against one at 10",
+    load: { kind: "echo", bytes: 64, connections: 1_000, window: 1 },
+    operations: 120_000,
+    per: "message",
+    variants: {
+      "1000": ours("echo/forEach", "forEach at 1 000"),
+      "10": { ...ours("echo/forEach", "ours at 10"), load: { connections: 10 } }
+    },
+    // The inverse of 1.2: a ratio above 1 means that more connections make a message cheaper.
+    cases: [{ ours: "1000", theirs: "10", figure: "cpu", target: 0.83 }]
+  },
+  {
+    name: "relay",
+    title: "a relay between two sockets",
+    load: { kind: "relay", bytes: 65_536, connections: 1, window: 1 },
+    operations: 32_000,
+    per: "GB",
+    variants: {
+      copy: ours("relay", "copyBidirectional"),
+      pipeline: node("relay", "stream.pipeline"),
+      socat: { program: "socat", service: "relay", label: "socat" }
+    },
+    cases: [
+      { ours: "copy", theirs: "pipeline", figure: "rate", target: 1 },
+      { ours: "copy", theirs: "pipeline", figure: "cpu", target: 1 },
+      { ours: "copy", theirs: "socat", figure: "rate", target: 0.8 },
+      { ours: "copy", theirs: "socat", figure: "cpu", target: 0.8 }
+    ]
+  }
+]
+
+/** What a filter looks in, and what the report and the JSON lines call a case. */
+export const nameOf = (scenario: Scenario, { figure, ours }: Case): string => `${scenario.name}/${ours}/${figure}`
+
+export const peerOf = (scenario: Scenario, { theirs }: Case): string => scenario.variants[theirs]!.label
+
+/** The scenarios with those of their cases that the filter finds in the name or the peer. */
+export const select = (filter: string | undefined): ReadonlyArray<Scenario> =>
+  scenarios.map((scenario) => ({
+    ...scenario,
+    cases: scenario.cases.filter((one) =>
+      filter === undefined ||
+      `${nameOf(scenario, one)} ${peerOf(scenario, one)}`.toLowerCase().includes(filter.toLowerCase())
+    )
+  })).filter(({ cases }) => cases.length > 0)

@@ -1,0 +1,396 @@
+/**
+ * Descriptors of this process as the halves of a connection, one to read and one to write, and the wire of two halves.
+ *
+ * A descriptor may be a pipe, a socket, a terminal, a file or a device. Node's own streams move the bytes of the first
+ * three; files and devices go through its thread pool, since no operating system can wait for them.
+ */
+import * as Fs from "node:fs"
+import * as Net from "node:net"
+import * as Tty from "node:tty"
+import type { Port, Wire } from "../Wire.ts"
+
+/** What is read from. `attach` comes first and once; without it `close` lets go all the same, and reports nothing. */
+export interface ReadingHalf {
+  /** As `Wire.lingers`. What is left in a file or typed at a terminal is for whoever comes next: nobody writes it to us. */
+  readonly lingers: boolean
+  /** `port` is told of input and its end, `released` when nothing is left of this half. Neither from inside. */
+  readonly attach: (port: Port, released: () => void) => void
+  readonly resume: () => void
+  readonly suspend: () => void
+  /** Lets go, now and quietly. */
+  readonly close: () => void
+}
+
+/** What is written to. */
+export interface WritingHalf {
+  readonly attach: (port: Port, released: () => void) => void
+  /** As `Wire.write`. */
+  readonly write: (chunks: ReadonlyArray<Uint8Array>, bytes: number) => boolean
+  /** Shows whoever reads the end, where there is such a thing. */
+  readonly end: () => void
+  readonly close: () => void
+}
+
+/** The wire of a connection that reads from one half and writes to the other. */
+export class HalvesWire implements Wire {
+  readonly lingers: boolean
+  readonly #reading: ReadingHalf
+  readonly #writing: WritingHalf
+
+  constructor(reading: ReadingHalf, writing: WritingHalf, port: Port) {
+    this.lingers = reading.lingers
+    this.#reading = reading
+    this.#writing = writing
+    let left = 2
+    const released = () => {
+      if (--left === 0) port.released()
+    }
+    reading.attach(port, released)
+    writing.attach(port, released)
+  }
+
+  write(chunks: ReadonlyArray<Uint8Array>, bytes: number): boolean {
+    return this.#writing.write(chunks, bytes)
+  }
+
+  end(): void {
+    this.#writing.end()
+  }
+
+  reset(): void {
+    this.release()
+  }
+
+  release(): void {
+    this.#reading.close()
+    this.#writing.close()
+  }
+
+  resume(): void {
+    this.#reading.resume()
+  }
+
+  suspend(): void {
+    this.#reading.suspend()
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Descriptors
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** What is behind a descriptor. `file` has devices too, such as the null device. */
+export type DescriptorKind = "pipe" | "socket" | "terminal" | "file"
+
+/** Nothing for what cannot be read and written as a stream of bytes, such as a folder; throws where nothing is open. */
+export const kindOf = (fd: number): DescriptorKind | undefined => {
+  const stats = Fs.fstatSync(fd)
+  if (stats.isFIFO()) return "pipe"
+  if (stats.isSocket()) return "socket"
+  if (Tty.isatty(fd)) return "terminal"
+  return stats.isFile() || stats.isCharacterDevice() || stats.isBlockDevice() ? "file" : undefined
+}
+
+/** Whether two descriptors are one socket, as a server that starts programs for its clients hands it to them. */
+export const isSameSocket = (fd: number, other: number): boolean => {
+  const [one, two] = [Fs.fstatSync(fd), Fs.fstatSync(other)]
+  return one.isSocket() && one.dev === two.dev && one.ino === two.ino
+}
+
+/**
+ * The descriptor as a half to read. It throws where Node cannot have it. `letGo` runs when the half has ended with the
+ * descriptor: Node closes those of its streams above 2, and no others.
+ */
+export const openReading = (fd: number, kind: DescriptorKind, letGo: () => void): ReadingHalf =>
+  kind === "file"
+    ? new FileReading(fd, letGo)
+    : kind === "terminal"
+    ? new StreamReading(new Tty.ReadStream(fd, readOnly), false, letGo)
+    : new StreamReading(openSocket(fd, readOnly), true, letGo)
+
+/** The descriptor as a half to write; as `openReading`. */
+export const openWriting = (fd: number, kind: DescriptorKind, letGo: () => void): WritingHalf =>
+  kind === "file"
+    ? new FileWriting(fd, letGo)
+    : new StreamWriting(kind === "terminal" ? openTerminal(fd) : openSocket(fd, writeOnly), letGo)
+
+const readOnly = { readable: true, writable: false }
+const writeOnly = { readable: false, writable: true }
+
+/** A pipe or socket that is open already, half-open and not read yet. */
+export const openSocket = (
+  fd: number,
+  access: { readonly readable: boolean; readonly writable: boolean }
+): Net.Socket => {
+  const options: Net.SocketConstructorOpts & { readonly manualStart: true; readonly writableHighWaterMark: 0 } = {
+    fd,
+    ...access,
+    allowHalfOpen: true,
+    // Options that the types leave out. As for Node's own stdin: what came before the wire is there would be lost.
+    manualStart: true,
+    writableHighWaterMark: 0
+  }
+  const socket = new Net.Socket(options)
+  const destroy = socket._destroy
+  socket._destroy = (error, callback) => {
+    // It is a state of what is behind the descriptor, and other programs that share it do not expect to be turned away.
+    setBlocking(socket, true)
+    destroy.call(socket, error, callback)
+  }
+  return socket
+}
+
+const openTerminal = (fd: number): Net.Socket => {
+  const terminal = new Tty.WriteStream(fd)
+  // Node makes it blocking, and a terminal that is stopped (Ctrl-S) would stop all of the program.
+  setBlocking(terminal, false)
+  return terminal
+}
+
+/** Node has no public way to it; where this one is missing, terminals block and pipes are left as they are. */
+const setBlocking = (socket: Net.Socket, isBlocking: boolean): void => {
+  const { _handle } = socket as unknown as {
+    readonly _handle?: { readonly setBlocking?: (isBlocking: boolean) => unknown } | null
+  }
+  _handle?.setBlocking?.(isBlocking)
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Pipes, sockets and terminals: see `socketWire.ts` for why input is taken by overriding `push`
+// ---------------------------------------------------------------------------------------------------------------------
+
+class StreamReading implements ReadingHalf {
+  readonly lingers: boolean
+  readonly #stream: Net.Socket
+  readonly #letGo: () => void
+  #flowing = false
+
+  constructor(stream: Net.Socket, lingers: boolean, letGo: () => void) {
+    this.lingers = lingers
+    this.#stream = stream
+    this.#letGo = letGo
+  }
+
+  attach(port: Port, released: () => void): void {
+    const stream = this.#stream
+    stream.push = (chunk: Uint8Array | null) => {
+      if (chunk === null) {
+        port.end()
+        stream.destroy()
+        return false
+      }
+      port.data(chunk)
+      // False stops reading; `_read` starts it again.
+      return this.#flowing
+    }
+    stream.on("error", port.broken)
+    stream.on("close", () => {
+      this.#letGo()
+      released()
+    })
+  }
+
+  resume(): void {
+    this.#flowing = true
+    if (!this.#stream.destroyed) this.#stream._read(0)
+  }
+
+  suspend(): void {
+    this.#flowing = false
+  }
+
+  close(): void {
+    this.#stream.destroy()
+  }
+}
+
+class StreamWriting implements WritingHalf {
+  readonly #stream: Net.Socket
+  readonly #letGo: () => void
+  #port: Port | undefined = undefined
+  #isEnded = false
+
+  constructor(stream: Net.Socket, letGo: () => void) {
+    this.#stream = stream
+    this.#letGo = letGo
+  }
+
+  attach(port: Port, released: () => void): void {
+    const stream = this.#stream
+    this.#port = port
+    stream.on("error", port.broken)
+    stream.on("close", () => {
+      this.#letGo()
+      if (this.#isEnded) port.finished()
+      released()
+    })
+  }
+
+  write(chunks: ReadonlyArray<Uint8Array>): boolean {
+    const stream = this.#stream
+    let isTaken = false
+    // Not `drain`, which comes only where the high-water mark was reached; that of a terminal cannot be chosen.
+    const written = (error: Error | null | undefined) => {
+      if (error == null && !isTaken) this.#port?.drained()
+    }
+    stream.cork()
+    chunks.forEach((chunk, i) => stream.write(chunk, i === chunks.length - 1 ? written : undefined))
+    stream.uncork()
+    // Nothing is left here and nothing went wrong: the kernel took it at once.
+    isTaken = stream.writableLength === 0 && stream.errored === null
+    return isTaken
+  }
+
+  /** The kernel has it all, and the end is that nobody has it open; a shutdown would end a socket for others, too. */
+  end(): void {
+    this.#isEnded = true
+    this.#stream.destroy()
+  }
+
+  close(): void {
+    this.#stream.destroy()
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Files and devices
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** One read of a file takes no more than this: a chunk is to be worth its way, and to be bounded. */
+const pieceBytes = 65_536
+
+/** One call at a time. The thread pool gives none back, so a half that is let go meanwhile is released after it. */
+class PoolCalls {
+  readonly #letGo: () => void
+  #released: (() => void) | undefined = undefined
+  #isClosed = false
+  #isCalling = false
+
+  constructor(letGo: () => void) {
+    this.#letGo = letGo
+  }
+
+  attach(released: () => void): void {
+    this.#released = released
+  }
+
+  get isFree(): boolean {
+    return !this.#isCalling && !this.#isClosed
+  }
+
+  begin(): void {
+    this.#isCalling = true
+  }
+
+  /** The call is back. False when nobody wants its result any more. */
+  end(): boolean {
+    this.#isCalling = false
+    if (this.#isClosed) this.#release()
+    return !this.#isClosed
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    if (!this.#isCalling) queueMicrotask(() => this.#release())
+  }
+
+  #release(): void {
+    this.#letGo()
+    this.#released?.()
+  }
+}
+
+class FileReading implements ReadingHalf {
+  readonly lingers = false
+  readonly #fd: number
+  readonly #calls: PoolCalls
+  #port: Port | undefined = undefined
+  #flowing = false
+
+  constructor(fd: number, letGo: () => void) {
+    this.#fd = fd
+    this.#calls = new PoolCalls(letGo)
+  }
+
+  attach(port: Port, released: () => void): void {
+    this.#port = port
+    this.#calls.attach(released)
+  }
+
+  resume(): void {
+    this.#flowing = true
+    this.#read()
+  }
+
+  suspend(): void {
+    this.#flowing = false
+  }
+
+  close(): void {
+    this.#calls.close()
+  }
+
+  #read(): void {
+    const port = this.#port
+    if (port === undefined || !this.#flowing || !this.#calls.isFree) return
+    // Never empty: to read nothing would look like the end.
+    const buffer = new Uint8Array(Math.max(1, Math.min(port.room(), pieceBytes)))
+    this.#calls.begin()
+    Fs.read(this.#fd, buffer, 0, buffer.length, null, (error, bytes) => {
+      if (!this.#calls.end()) return
+      if (error) return port.broken(error)
+      if (bytes === 0) return port.end()
+      // The last piece of a file is not to pin the room for a whole one.
+      port.data(bytes === buffer.length ? buffer : buffer.slice(0, bytes))
+      this.#read()
+    })
+  }
+}
+
+class FileWriting implements WritingHalf {
+  readonly #fd: number
+  readonly #calls: PoolCalls
+  #port: Port | undefined = undefined
+
+  constructor(fd: number, letGo: () => void) {
+    this.#fd = fd
+    this.#calls = new PoolCalls(letGo)
+  }
+
+  attach(port: Port, released: () => void): void {
+    this.#port = port
+    this.#calls.attach(released)
+  }
+
+  write(chunks: ReadonlyArray<Uint8Array>, bytes: number): boolean {
+    this.#calls.begin()
+    Fs.writev(this.#fd, chunks, (error, written) => {
+      if (!this.#calls.end()) return
+      if (error) return this.#port?.broken(error)
+      if (written === bytes) return this.#port?.drained()
+      // The device is full, or the file has reached its limit: to go on says which.
+      this.write(after(chunks, written), bytes - written)
+    })
+    return false
+  }
+
+  end(): void {
+    this.#port?.finished()
+  }
+
+  close(): void {
+    this.#calls.close()
+  }
+}
+
+/** The chunks without their first bytes. */
+const after = (chunks: ReadonlyArray<Uint8Array>, bytes: number): ReadonlyArray<Uint8Array> => {
+  const rest: Array<Uint8Array> = []
+  let skip = bytes
+  for (const chunk of chunks) {
+    if (skip < chunk.length) rest.push(chunk.subarray(skip))
+    skip = Math.max(0, skip - chunk.length)
+  }
+  return rest
+}

@@ -1,0 +1,65 @@
+import * as ChildProcess from "node:child_process"
+import * as Path from "node:path"
+import { promisify } from "node:util"
+import { assert, describe, it } from "vitest"
+import { nameOf, peerOf, select } from "../scratchpad/bench/cases.ts"
+
+const bench = (...args: ReadonlyArray<string>) =>
+  promisify(ChildProcess.execFile)(process.execPath, [
+    "-C",
+    "effect-transport-source",
+    Path.resolve(import.meta.dirname, "../scratchpad/bench/main.ts"),
+    ...args
+  ])
+
+describe("npm run bench", () => {
+  it("has these cases and targets", () => {
+    const cases = select(undefined).flatMap((scenario) =>
+      scenario.cases.map((one) => [nameOf(scenario, one), peerOf(scenario, one), one.target])
+    )
+    assert.deepStrictEqual(cases, [
+      ["ping-1/pull/rate", "node:net", 0.97],
+      ["ping-50/pull/cpu", "node:net", 0.9],
+      ["ping-50/forEach/cpu", "node:net", 1],
+      ["ping-50/machine/cpu", "node:net", 1.1],
+      ["ping-50/forEach/rate", "node:net", 0.97],
+      ["ping-50/pull/cpu", "Effect's NodeSocketServer", 1.15],
+      ["ping-50/forEach/cpu", "Effect's NodeSocketServer", 1.3],
+      ["bulk-receive/owned/cpu", "node:net, same heap", 1.15],
+      ["bulk-receive/lent/cpu", "node:net, same heap", 2],
+      ["bulk-send/write/cpu", "node:net", 1],
+      ["bulk-echo/forEach/rate", "node:net", 1],
+      ["writes-100/one fiber/rate", "node:net", 12],
+      ["writes-100/100 fibers/rate", "node:net", 7],
+      ["writes-64k/write/rate", "node:net", 1],
+      ["lines/frames/cpu", "node:net, socket.write a line", 3.5],
+      ["lines/machine/cpu", "node:net, socket.write a line", 6],
+      ["lines/machine/cpu", "node:net, cork per chunk", 1.2],
+      ["connect/forEach/cpu", "node:net", 0.9],
+      ["idle/forEach/memory", "node:net", 0.8],
+      ["many/1000/cpu", "ours at 10", 0.83],
+      ["relay/copy/rate", "stream.pipeline", 1],
+      ["relay/copy/cpu", "stream.pipeline", 1],
+      ["relay/copy/rate", "socat", 0.8],
+      ["relay/copy/cpu", "socat", 0.8]
+    ])
+  })
+
+  it("measures a case, and prints it as one line of JSON", async () => {
+    const { stdout } = await bench("ping-1", "--json", "--rounds", "1", "--scale", "0.001")
+    const lines = stdout.split("\n")
+    assert.deepStrictEqual(lines.slice(1), [""])
+    const { ours, peer, ratio, target, theirs, unit, ...rest } = JSON.parse(lines[0]!)
+    assert.deepStrictEqual([rest.case, peer, unit, target], ["ping-1/pull/rate", "node:net", "messages/s", 0.97])
+    assert.isAbove(ours, 0)
+    assert.isAbove(theirs, 0)
+    assert.approximately(ratio, ours / theirs, 0.001)
+    // As long as the harness itself would wait.
+  }, 120_000)
+
+  it("lists its cases where the filter fits none", async () => {
+    const failure = await bench("no such case").then(() => undefined, (error) => error)
+    assert.strictEqual(failure?.code, 2)
+    assert.include(failure.stderr, "relay/copy/cpu against socat")
+  })
+})
