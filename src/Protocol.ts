@@ -30,6 +30,7 @@ import type * as Scope from "effect/Scope"
 import type { Codec, Decoder } from "./Codec.ts"
 import { type Connection, type HalfCloseable, isHalfCloseable, type Reader } from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
+import { underneath } from "./internal/underneath.ts"
 import type { Transport } from "./Transport.ts"
 import { Busy, InvalidOption, type Reason, TransportError } from "./TransportError.ts"
 
@@ -239,13 +240,23 @@ class Attachment<LE> {
   framed<In, Out, DE, EE>(codec: Codec<In, Out, DE, EE>): Framed<In, Out, LE | DE | EE | TransportError> {
     const { lower } = this
     const framing = this.framing = new Framing<In, DE>(this, codec)
-    const send = (frames: ReadonlyArray<Out>): Effect.Effect<void, LE | EE> => {
+    const duplex = underneath(lower)?.duplex
+    const send = (bytes: ReadonlyArray<Uint8Array>, error: EE | undefined): Effect.Effect<void, LE | EE> => {
+      if (error !== undefined) return Effect.fail(error)
+      if (bytes.length !== 1) return lower.writeAll(bytes)
+      return duplex?.writeNow(bytes[0]!) === true ? Effect.void : lower.write(bytes[0]!)
+    }
+    const sendOne = (frame: Out) => {
+      const bytes: Array<Uint8Array> = []
+      return send(bytes, codec.encode(frame, bytes))
+    }
+    const sendAll = (frames: ReadonlyArray<Out>) => {
       const bytes: Array<Uint8Array> = []
       for (const frame of frames) {
         const error = codec.encode(frame, bytes)
-        if (error !== undefined) return Effect.fail(error)
+        if (error !== undefined) return send([], error)
       }
-      return bytes.length === 1 ? lower.write(bytes[0]!) : lower.writeAll(bytes)
+      return send(bytes, undefined)
     }
     const ending = <A, E>(end: Effect.Effect<A, E>) =>
       Effect.suspend(() => {
@@ -254,8 +265,8 @@ class Attachment<LE> {
       })
     return withHalfCloseOf<Framed<In, Out, LE | DE | EE | TransportError>>(lower, {
       reader: Effect.map(this.leased(framing), (lease) => this.readerOf(framing, lease)),
-      write: (frame) => Effect.suspend(() => send([frame])),
-      writeAll: (frames) => Effect.suspend(() => send(frames)),
+      write: (frame) => Effect.suspend(() => sendOne(frame)),
+      writeAll: (frames) => Effect.suspend(() => sendAll(frames)),
       close: ending(lower.close),
       abort: ending(lower.abort),
       abortWith: (cause) => ending(lower.abortWith(cause)),

@@ -409,7 +409,7 @@ export const react = <Event, E>(
 /** In the read callback. Holding the reader keeps everybody else out. */
 const reactInside = <Event, E>(
   self: Transport,
-  { duplex, errorOf }: Underneath<TransportError.TransportError>,
+  under: Underneath<TransportError.TransportError>,
   machine: Machine<never, Event, E>,
   onEvent: ((event: Event) => void) | undefined
 ): Effect.Effect<void, TransportError.TransportError | E> => {
@@ -423,7 +423,7 @@ const reactInside = <Event, E>(
         return Effect.die(outcome.defect)
       case "Faulted":
         return Effect.suspend(() =>
-          Effect.fail(errorOf(outcome.by, outcome.fault, outcome.by === "write" ? "NotSent" : undefined))
+          Effect.fail(under.errorOf(outcome.by, outcome.fault, outcome.by === "write" ? "NotSent" : undefined))
         )
     }
   }
@@ -431,7 +431,7 @@ const reactInside = <Event, E>(
     self.reader,
     Effect.callback<void, TransportError.TransportError | E>((resume) => {
       const reaction = new Reaction<Event, E>(
-        duplex,
+        under.duplex,
         machine,
         (event) => onEvent?.(event),
         (outcome) => resume(settled(outcome))

@@ -20,7 +20,7 @@ import type { Reader } from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import * as duplex from "./internal/duplex.ts"
-import { setUnderneath } from "./internal/underneath.ts"
+import { setUnderneath, type Underneath } from "./internal/underneath.ts"
 import type { Info, Of, Transport, TransportOptions } from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
 
@@ -147,17 +147,16 @@ export const toTransport = <const E extends Endpoint.Endpoint>(
           lingerBytesMax: options.lingerBytesMax,
           onPeerEnd: options.onPeerEnd
         })
-        return new Mouth(core, config.info, options, config.reasonOf ?? (() => new TransportError.Reset()))
+        return new Mouth(core, config.info, options, config.reasonOf ?? anyReset)
       }),
       (mouth, exit) => mouth.endAtScopeExit(exit, config.scopeExit)
     ),
     (mouth) => {
       const transport = mouth.transport()
-      if (Endpoint.isHalfCloseKind(config.info.endpoint._tag)) Object.assign(transport, { halfClose: mouth.halfClose })
-      setUnderneath(transport, {
-        duplex: mouth.core,
-        errorOf: (operation, fault, delivery) => mouth.errorOf(operation, fault, delivery)
-      })
+      if (Endpoint.isHalfCloseKind(config.info.endpoint._tag)) {
+        Object.assign(transport, { halfClose: mouth.effect((mouth) => mouth.halfClose()) })
+      }
+      setUnderneath(transport, mouth)
       return transport as Of<E>
     }
   )
@@ -168,7 +167,9 @@ export const toTransport = <const E extends Endpoint.Endpoint>(
 
 type Fail = Effect.Effect<never, TransportError.TransportError>
 
-class Mouth {
+const anyReset = () => new TransportError.Reset()
+
+class Mouth implements Underneath<TransportError.TransportError> {
   readonly core: duplex.Duplex
   readonly info: Info
   readonly options: ResolvedOptions
@@ -192,60 +193,90 @@ class Mouth {
     this.reasonOf = reasonOf
   }
 
+  get duplex(): duplex.Duplex {
+    return this.core
+  }
+
   transport(): Transport {
-    const { core } = this
     return {
       info: this.info,
-      reader: Effect.acquireRelease(
-        Effect.suspend(() => {
-          if (this.lease !== undefined) return this.busy()
-          return Effect.succeed(this.reader(this.lease = {}))
-        }),
-        () =>
-          Effect.withFiber((fiber) => {
-            this.lease = undefined
-            // What an interruption kept from this fiber is the next reader's, however long this one still takes to end.
-            this.takeBack(fiber)
-            core.endReading()
-            return Effect.void
-          })
-      ),
+      reader: this.effect((mouth) => mouth.leased()),
       write: (out) => new WriteOne(this, out) as unknown as Effect.Effect<void, TransportError.TransportError>,
       writeAll: (outs) => new WriteMany(this, outs) as unknown as Effect.Effect<void, TransportError.TransportError>,
-      flush: Effect.suspend(() => this.flush()),
-      close: this.close("close", undefined),
-      abort: this.abort("abort", undefined),
+      flush: this.effect((mouth) => mouth.flush()),
+      close: this.effect((mouth) => mouth.close("close", undefined)),
+      abort: this.effect((mouth) => mouth.abort("abort", undefined)),
       abortWith: (cause) => this.abort("abort", cause),
-      closed: Effect.callback((resume) => {
-        const done = (fault: duplex.Fault | undefined) => resume(fault ? this.fail("close", fault) : Effect.void)
-        core.awaitReleased(done)
-        return Effect.sync(() => core.cancelReleased(done))
-      }),
-      pausedReading: Effect.acquireRelease(
-        Effect.sync(() => core.holdReading()),
-        () => Effect.sync(() => core.unholdReading())
-      ),
-      pausedWriting: Effect.acquireRelease(
-        Effect.sync(() => core.holdWriting()),
-        () => Effect.sync(() => core.unholdWriting())
-      ),
-      pause: Effect.sync(() => {
-        if (this.#paused) return
-        this.#paused = true
-        core.holdReading()
-        core.holdWriting()
-      }),
-      resume: Effect.sync(() => {
-        if (!this.#paused) return
-        this.#paused = false
-        core.unholdReading()
-        core.unholdWriting()
-      }),
-      buffered: Effect.sync(() => ({ reading: core.inputBytes, writing: core.outputBytes }))
+      closed: this.effect((mouth) => mouth.closed()),
+      pausedReading: this.effect((mouth) => mouth.pausedReading()),
+      pausedWriting: this.effect((mouth) => mouth.pausedWriting()),
+      pause: this.effect((mouth) => mouth.pause()),
+      resume: this.effect((mouth) => mouth.resume()),
+      buffered: this.effect(({ core }) => Effect.succeed({ reading: core.inputBytes, writing: core.outputBytes }))
     }
   }
 
+  /** An effect of this mouth. What it does is made when it is run: a connection that waits has a dozen that never are. */
+  effect<A, E, R>(run: (mouth: Mouth) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return new MouthEffect(this, run) as unknown as Effect.Effect<A, E, R>
+  }
+
+  closed(): Effect.Effect<void, TransportError.TransportError> {
+    const { core } = this
+    return Effect.callback((resume) => {
+      const done = (fault: duplex.Fault | undefined) => resume(fault ? this.fail("close", fault) : Effect.void)
+      core.awaitReleased(done)
+      return Effect.sync(() => core.cancelReleased(done))
+    })
+  }
+
+  pausedReading(): Effect.Effect<void, never, Scope.Scope> {
+    const { core } = this
+    return Effect.acquireRelease(Effect.sync(() => core.holdReading()), () => Effect.sync(() => core.unholdReading()))
+  }
+
+  pausedWriting(): Effect.Effect<void, never, Scope.Scope> {
+    const { core } = this
+    return Effect.acquireRelease(Effect.sync(() => core.holdWriting()), () => Effect.sync(() => core.unholdWriting()))
+  }
+
+  pause(): Effect.Effect<void> {
+    if (!this.#paused) {
+      this.#paused = true
+      this.core.holdReading()
+      this.core.holdWriting()
+    }
+    return Effect.void
+  }
+
+  resume(): Effect.Effect<void> {
+    if (this.#paused) {
+      this.#paused = false
+      this.core.unholdReading()
+      this.core.unholdWriting()
+    }
+    return Effect.void
+  }
+
   // Reading
+
+  leased(): Effect.Effect<
+    Reader<Uint8Array, TransportError.TransportError>,
+    TransportError.TransportError,
+    Scope.Scope
+  > {
+    return Effect.acquireRelease(
+      Effect.suspend(() => this.lease === undefined ? Effect.succeed(this.reader(this.lease = {})) : this.busy()),
+      () =>
+        Effect.withFiber((fiber) => {
+          this.lease = undefined
+          // What an interruption kept from this fiber is the next reader's, however long this one still takes to end.
+          this.takeBack(fiber)
+          this.core.endReading()
+          return Effect.void
+        })
+    )
+  }
 
   reader(lease: object): Reader<Uint8Array, TransportError.TransportError> {
     const { core } = this
@@ -264,17 +295,15 @@ class Mouth {
       core.awaitInput(wake)
       return leave
     })
-    const wake = () => {
-      const input = core.poll()
-      resume(input === undefined ? pull : answerOf(input))
-    }
+    const wake = (input = core.poll()) => resume(input === undefined ? pull : answerOf(input))
     const leave = Effect.sync(() => core.cancelInput(wake))
     const answerOf = (input: duplex.Input): Pulling => {
-      if (input === duplex.EndOfInput) return Cause.done()
-      if ("_tag" in input) return this.fail("read", input)
-      this.#answer = input
-      this.#answered = pulling
-      return received
+      if (Array.isArray(input)) {
+        this.#answer = input as unknown as NonEmptyReadonlyArray<Uint8Array>
+        this.#answered = pulling
+        return received
+      }
+      return input === duplex.EndOfInput ? Cause.done() : this.fail("read", input as duplex.Fault)
     }
     // The last step, in which the bytes change hands: interrupted before it, they are still here.
     const received = Effect.sync(() => {
@@ -398,6 +427,13 @@ class Mouth {
     const fault = this.core.writeFault
     if (fault !== undefined) return this.fail("write", fault, "NotSent")
     if (bytes === 0) return Effect.void
+    const isTaken = this.core.writeThrough(chunks, bytes)
+    if (isTaken === true) return Effect.void
+    if (isTaken === false) {
+      const broken = this.core.fault
+      if (broken !== undefined) return this.fail("write", broken, "Unknown")
+      return this.waiting([], 0, (write) => this.core.flush(write), () => interruptedWrite.Unknown)
+    }
     return this.waiting(chunks, bytes, (write) => this.core.write(write), (verdict) => interruptedWrite[verdict])
   }
 
@@ -434,7 +470,7 @@ class Mouth {
 
   // Ending
 
-  get halfClose(): Effect.Effect<void, TransportError.TransportError> {
+  halfClose(): Effect.Effect<void, TransportError.TransportError> {
     const { core } = this
     return Effect.callback((resume) => {
       const fault = core.writeFault
@@ -599,10 +635,10 @@ class Mouth {
   }
 }
 
-/** An effect of a mouth and an argument, made without a closure. */
+/** An effect of a mouth and one thing more, made without a closure. */
 const operation = <A>(
   label: string,
-  evaluate: (this: Operation<A>) => Effect.Effect<void, TransportError.TransportError>
+  evaluate: (this: Operation<A>) => Effect.Effect<any, any, any>
 ): new(mouth: Mouth, out: A) => object => {
   const Operation = function(this: { mouth: Mouth; out: A }, mouth: Mouth, out: A) {
     this.mouth = mouth
@@ -612,10 +648,14 @@ const operation = <A>(
   return Operation
 }
 
-interface Operation<A> extends Effect.Effect<void, TransportError.TransportError> {
+interface Operation<A> extends Effect.Effect<any, any, any> {
   readonly mouth: Mouth
   readonly out: A
 }
+
+const MouthEffect = operation<(mouth: Mouth) => Effect.Effect<any, any, any>>("Transport", function() {
+  return this.out(this.mouth)
+})
 
 /** The hottest effect there is. What it does in the common case stands here, where it is compiled into one piece. */
 const WriteOne = operation<Uint8Array>("Transport.write", function() {

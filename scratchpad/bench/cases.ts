@@ -49,8 +49,17 @@ export const scenarios: ReadonlyArray<Scenario> = [
     load: { kind: "echo", bytes: 64, connections: 1, window: 1 },
     operations: 40_000,
     per: "message",
-    variants: { pull: ours("echo/pull", "pull loop"), node: node("echo") },
-    cases: [{ ours: "pull", theirs: "node", figure: "rate", target: 0.97 }]
+    variants: {
+      pull: ours("echo/pull", "pull loop"),
+      forEach: ours("echo/forEach", "forEach"),
+      machine: ours("echo/machine", "a machine in the read callback"),
+      node: node("echo")
+    },
+    cases: [
+      { ours: "pull", theirs: "node", figure: "rate", target: 0.97 },
+      { ours: "forEach", theirs: "node", figure: "rate", target: 0.97 },
+      { ours: "machine", theirs: "node", figure: "rate", target: 0.97 }
+    ]
   },
   {
     name: "ping-50",
@@ -105,8 +114,15 @@ export const scenarios: ReadonlyArray<Scenario> = [
     load: { kind: "echo", bytes: 65_536, connections: 1, window: 16 },
     operations: 16_000,
     per: "GB",
-    variants: { forEach: ours("echo/forEach", "forEach"), node: node("echo") },
-    cases: [{ ours: "forEach", theirs: "node", figure: "rate", target: 1 }]
+    variants: {
+      copy: ours("echo/copy", "copied to itself"),
+      forEach: ours("echo/forEach", "forEach"),
+      node: node("echo")
+    },
+    cases: [
+      { ours: "copy", theirs: "node", figure: "rate", target: 1 },
+      { ours: "forEach", theirs: "node", figure: "rate", target: 1 }
+    ]
   },
   {
     name: "writes-100",

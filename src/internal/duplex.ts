@@ -141,7 +141,7 @@ export class Duplex {
   #inHand = 0
   #inputEnd: typeof EndOfInput | Fault | undefined = undefined
   #endDelivered = false
-  #wake: (() => void) | undefined = undefined
+  #wake: ((input?: Input) => void) | undefined = undefined
   #consumer: Consumer | undefined = undefined
   #consumerBusy = false
   /** It is busy with memory of the wire: no input may come before it is done. */
@@ -220,15 +220,15 @@ export class Duplex {
   }
 
   /**
-   * Calls `wake` once, when `poll` is worth a new try. A wake-up carries no bytes: were its receiver interrupted just
-   * then, they would be lost.
+   * Calls `wake` once, with the input, or without when `poll` is worth a new try. Its receiver has to see to it that no
+   * bytes are lost, were somebody interrupted just then.
    */
-  awaitInput(wake: () => void): void {
+  awaitInput(wake: (input?: Input) => void): void {
     this.#wake = wake
     this.#steer()
   }
 
-  cancelInput(wake: () => void): void {
+  cancelInput(wake: (input?: Input) => void): void {
     if (this.#wake !== wake) return
     this.#wake = undefined
     this.#steer()
@@ -388,9 +388,25 @@ export class Duplex {
     if (bytes > 0) {
       this.#output.copy(chunk)
       this.#account(bytes)
-      this.#flushSoon()
+      this.#flushSoonOrNow()
     }
     return true
+  }
+
+  /**
+   * The short way of a large write on an empty queue: begun, or not taken at all. True when the medium has all of it; else
+   * a `flush` completes when it has. It is none where every write is to wait.
+   */
+  writeThrough(chunks: ReadonlyArray<Uint8Array>, bytes: number): boolean | undefined {
+    if (
+      bytes <= this.settings.copyMax || this.settings.copyMax === 0 || this.#outputBytes > 0 || this.#line.length > 0 ||
+      this.#writeHolds > 0 ||
+      this.life !== "open" || this.#ending
+    ) return undefined
+    for (let i = 0; i < chunks.length; i++) this.#output.refer(chunks[i]!)
+    this.#account(bytes)
+    this.flushNow()
+    return this.#outputBytes === 0 && this.life === "open"
   }
 
   /** As `writeNow`, of several chunks as one write. */
@@ -399,7 +415,7 @@ export class Duplex {
     if (bytes > 0) {
       for (let i = 0; i < chunks.length; i++) this.#output.copy(chunks[i]!)
       this.#account(bytes)
-      this.#flushSoon()
+      this.#flushSoonOrNow()
     }
     return true
   }
@@ -499,6 +515,12 @@ export class Duplex {
       this.#flush()
       this.#settle()
     })
+  }
+
+  /** Once a slab is full it leaves: while the medium takes it at once, it can be filled again. */
+  #flushSoonOrNow(): void {
+    if (this.#output.hasSegment && this.#inFlight === 0 && this.#writeHolds === 0) this.flushNow()
+    else this.#flushSoon()
   }
 
   #flush(): void {
@@ -696,12 +718,37 @@ export class Duplex {
 
   #onData(chunk: Uint8Array): void {
     if (this.#isUnwanted(chunk)) return
-    this.#input.push(chunk)
-    this.#inputBytes += chunk.length
     const nested = this.#inCallback
     this.#inCallback = true
-    this.#deliver()
+    const wake = this.#wake
+    const consumer = this.#consumer
+    const isNext = this.#input.length === 0 && this.#readHolds === 0 && this.#ready.length === 0 && !this.#settling
+    // The two common cases, on the shortest way: somebody waits for it, and nothing comes before.
+    if (isNext && wake !== undefined) {
+      this.#wake = undefined
+      this.#inHand = chunk.length
+      this.#settling = true
+      try {
+        wake([chunk])
+      } finally {
+        this.#settling = false
+      }
+    } else if (isNext && consumer !== undefined && !this.#consumerBusy) {
+      this.#consumerBusy = true
+      this.#goOn(consumer, consumer.batch([chunk]))
+    } else {
+      this.#input.push(chunk)
+      this.#inputBytes += chunk.length
+      this.#deliver()
+    }
     this.#leaveCallback(nested)
+  }
+
+  /** A consumer has been given a chunk. It may have put some of it back, and may be one no more. */
+  #goOn(consumer: Consumer, isDone: boolean): void {
+    if (!isDone || this.#consumer !== consumer) return
+    this.#consumerBusy = false
+    if (this.#input.length > 0) this.#deliver()
   }
 
   #onLend(chunk: Uint8Array, canKeep: boolean): boolean {
@@ -717,11 +764,7 @@ export class Duplex {
     this.#lentTo = consumer
     const isDone = consumer.borrow(chunk, canKeep)
     if (isDone || !canKeep || !consumer.keeps) this.#lentTo = undefined
-    if (isDone && this.#consumer === consumer) {
-      this.#consumerBusy = false
-      // It may have put some of it back.
-      if (this.#input.length > 0) this.#deliver()
-    }
+    this.#goOn(consumer, isDone)
     this.#leaveCallback(nested)
     return true
   }

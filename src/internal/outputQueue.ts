@@ -26,6 +26,11 @@ export class OutputQueue {
   /** From here on the slab is not yet in a segment. */
   #sealed = 0
 
+  /** More is queued than what a slab has room for. */
+  get hasSegment(): boolean {
+    return this.#segments.length > 0
+  }
+
   /** The bytes are the caller's again at once. */
   copy(chunk: Uint8Array): void {
     const end = this.#used + chunk.length

@@ -45,19 +45,31 @@ export const failedAt =
   (operation: TransportError.Operation, endpoint: string) => (cause: unknown): TransportError.TransportError =>
     TransportError.make(operation, endpoint, reasonOf(cause, { operation, what: endpoint }), { cause })
 
+/** Of the two ends of a connection. */
+export interface Addresses {
+  readonly local: Option.Option<NetAddress.SocketAddress>
+  readonly peer: Option.Option<NetAddress.SocketAddress>
+}
+
 /** A transport of a connected socket. */
 export const transportOf = (
   machine: Machine,
   socket: Net.Socket,
   endpoint: Endpoint.TcpEndpoint | Endpoint.UnixEndpoint,
-  addresses: {
-    readonly local: Option.Option<NetAddress.SocketAddress>
-    readonly peer: Option.Option<NetAddress.SocketAddress>
-  },
+  addresses: Addresses,
   options: ResolvedNodeOptions
 ): Effect.Effect<SocketTransport, never, Scope.Scope> =>
   Wire.toTransport((port) => new SocketWire(socket, port), {
-    info: { id: machine.nextId(), endpoint, ...addresses },
+    info: {
+      id: machine.nextId(),
+      endpoint,
+      get local() {
+        return addresses.local
+      },
+      get peer() {
+        return addresses.peer
+      }
+    },
     options: options.transport,
     scopeExit: "wait",
     reasonOf: (cause) => reasonOf(cause, { operation: "read", what: Endpoint.format(endpoint) })
@@ -74,10 +86,14 @@ export const listenerOf = (
     endpoint,
     backlogMax: options.backlog,
     open: ({ failed, offer, remove }) => {
+      // One for all of them: it does nothing any more once they have been accepted.
+      function onClose(this: Net.Socket): void {
+        remove(this)
+      }
       bound.arrivals = {
         arrived: (socket) => {
-          if (!offer(socket)) return reject(socket)
-          socket.once("close", () => remove(socket))
+          if (offer(socket)) socket.on("close", onClose)
+          else reject(socket)
         },
         failed
       }

@@ -20,6 +20,11 @@ const shared = new Uint8Array(readMax)
 // Whoever is lent it could otherwise give it away, by `postMessage` for one, and the kernel would write into it there.
 markAsUntransferable(shared.buffer)
 
+let view = shared
+
+/** The first bytes of `shared`. Messages are often as long as the one before. */
+const sharedView = (bytes: number): Uint8Array => view.length === bytes ? view : view = shared.subarray(0, bytes)
+
 /** The kernel fills it, so zeros would be in vain. */
 const newBuffer = (): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(readMax).buffer)
 
@@ -72,8 +77,8 @@ export class SocketWire implements Wire {
    */
   #onRead(bytes: number, buffer: Uint8Array): boolean {
     this.#next = undefined
-    const chunk = bytes === readMax ? buffer : buffer.subarray(0, bytes)
     const isOwn = buffer !== shared
+    const chunk = bytes === readMax ? buffer : isOwn ? buffer.subarray(0, bytes) : sharedView(bytes)
     if (this.#port.lend(chunk, isOwn)) return this.#flowing
     if (isOwn && bytes * 4 >= readMax) {
       this.#next = newBuffer()

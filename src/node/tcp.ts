@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Net from "node:net"
 import * as Endpoint from "../Endpoint.ts"
 import { dial } from "./dial.ts"
-import { type Door, failedAt, listenerOf, type Machine, transportOf } from "./door.ts"
+import { type Addresses, type Door, failedAt, listenerOf, type Machine, transportOf } from "./door.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
 import { bindServer, connectSocket, inOwnScope } from "./sockets.ts"
 
@@ -67,9 +67,14 @@ const hostToBind = ({ resolver }: Machine, { host, port }: Endpoint.TcpEndpoint)
     ? Effect.succeed(host)
     : Effect.map(resolver.resolve({ host, port }), ([address]) => NetAddress.formatHost(address))
 
-const addressesOf = (socket: Net.Socket) => ({
-  local: addressOf(socket.localAddress, socket.localPort),
-  peer: addressOf(socket.remoteAddress, socket.remotePort)
+/** Asked for now, since a socket that is gone has none; made when somebody wants to know, which is seldom. */
+const addressesOf = ({ localAddress, localPort, remoteAddress, remotePort }: Net.Socket): Addresses => ({
+  get local() {
+    return addressOf(localAddress, localPort)
+  },
+  get peer() {
+    return addressOf(remoteAddress, remotePort)
+  }
 })
 
 /** Node has none once the peer has reset the connection. */

@@ -397,9 +397,23 @@ describe("Duplex: writing in the read callback", () => {
     const { duplex, medium, port } = open()
     const waiting = writeOf(4)
     const { consumer } = consumerOf(() => {
+      for (let i = 0; i < 2; i++) duplex.writeNow(bytes(4))
+      duplex.write(waiting.write)
+      assert.deepStrictEqual([medium.written, waiting.came], [[], ["success Unknown"]])
+      return true
+    })
+    duplex.consume(consumer)
+    port.data(bytes(1))
+    assert.strictEqual(medium.written.reduce((sum, chunk) => sum + chunk.length, 0), 12)
+  })
+
+  it("leaves before its end where there is no more room", () => {
+    const { duplex, medium, port } = open()
+    const waiting = writeOf(4)
+    const { consumer } = consumerOf(() => {
       for (let i = 0; i < 3; i++) duplex.writeNow(bytes(4))
       duplex.write(waiting.write)
-      assert.deepStrictEqual([medium.written, waiting.came], [[], []])
+      assert.strictEqual(medium.written.reduce((sum, chunk) => sum + chunk.length, 0), 12)
       return true
     })
     duplex.consume(consumer)

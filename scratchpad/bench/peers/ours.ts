@@ -33,17 +33,18 @@ const machineOf = (receive: ByteMachine["receive"]): ByteMachine => ({
 const echoByPull: Service = (transport) =>
   Effect.scoped(Effect.gen(function*() {
     const { pull } = yield* transport.reader
-    while (true) yield* transport.writeAll(yield* pull)
+    return yield* Effect.forever(Effect.flatMap(pull, transport.writeAll), { disableYield: true })
   })).pipe(Pull.catchDone(() => Effect.void))
 
 const echoByForEach: Service = (transport) => Connection.forEach(transport, (batch) => transport.writeAll(batch))
+
+const echoByCopy: Service = (transport) => Connection.copy(transport, transport)
 
 const echoByMachine: Service = (transport) =>
   Transport.react(
     transport,
     machineOf((chunk, out) => {
-      // The chunk is lent, so what leaves is a copy.
-      out.bytes(new Uint8Array(chunk))
+      out.bytes(chunk)
       return undefined
     })
   )
@@ -148,6 +149,7 @@ const relay: Service = (transport) =>
 const services: Readonly<Record<string, Service>> = {
   "echo/pull": echoByPull,
   "echo/forEach": echoByForEach,
+  "echo/copy": echoByCopy,
   "echo/machine": echoByMachine,
   "sink/owned": sinkOwned,
   "sink/lent": sinkLent,
