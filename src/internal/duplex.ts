@@ -388,7 +388,7 @@ export class Duplex {
     if (bytes > 0) {
       this.#output.copy(chunk)
       this.#account(bytes)
-      this.#flushSoonOrNow()
+      this.#flushSoon()
     }
     return true
   }
@@ -415,12 +415,20 @@ export class Duplex {
     if (bytes > 0) {
       for (let i = 0; i < chunks.length; i++) this.#output.copy(chunks[i]!)
       this.#account(bytes)
-      this.#flushSoonOrNow()
+      this.#flushSoon()
     }
     return true
   }
 
   #takesNow(bytes: number): boolean {
+    if (!this.#isOpenTo(bytes)) return false
+    if (this.#output.fits(bytes) || this.#inFlight > 0 || this.#writeHolds > 0) return true
+    // The slab is full: it leaves, and while the medium takes it at once, it can be filled again.
+    this.flushNow()
+    return this.#isOpenTo(bytes)
+  }
+
+  #isOpenTo(bytes: number): boolean {
     return bytes <= this.settings.copyMax && this.life === "open" && !this.#ending && this.#line.length === 0 &&
       this.#hasRoom(bytes)
   }
@@ -515,12 +523,6 @@ export class Duplex {
       this.#flush()
       this.#settle()
     })
-  }
-
-  /** Once a slab is full it leaves: while the medium takes it at once, it can be filled again. */
-  #flushSoonOrNow(): void {
-    if (this.#output.hasSegment && this.#inFlight === 0 && this.#writeHolds === 0) this.flushNow()
-    else this.#flushSoon()
   }
 
   #flush(): void {

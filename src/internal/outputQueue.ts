@@ -26,18 +26,18 @@ export class OutputQueue {
   /** From here on the slab is not yet in a segment. */
   #sealed = 0
 
-  /** More is queued than what a slab has room for. */
-  get hasSegment(): boolean {
-    return this.#segments.length > 0
+  /** A copy of so many bytes needs no further slab. */
+  fits(bytes: number): boolean {
+    return this.#used + bytes <= slabBytes
   }
 
   /** The bytes are the caller's again at once. */
   copy(chunk: Uint8Array): void {
     const end = this.#used + chunk.length
-    if (end < slabBytes && this.#slab !== undefined) {
-      this.#slab.set(chunk, this.#used)
-      this.#used = end
-    } else this.#copyInPieces(chunk)
+    if (end >= slabBytes) return this.#copyInPieces(chunk)
+    const slab = this.#slab ??= takeSpare()
+    slab.set(chunk, this.#used)
+    this.#used = end
   }
 
   #copyInPieces(chunk: Uint8Array): void {

@@ -1,7 +1,7 @@
 /**
  * Finds the machine under a transport, for what has to run in the read callback itself.
  *
- * It is found by the transport's identity: whoever wraps a transport in an object of his own, to look on or to change
+ * It is a property that no copy of the transport has: whoever wraps one in an object of his own, to look on or to change
  * something, is never bypassed.
  */
 import type { Duplex, Fault } from "./duplex.ts"
@@ -12,12 +12,14 @@ export interface Underneath<out E> {
   readonly errorOf: (operation: "read" | "write", fault: Fault, delivery?: "NotSent" | "Unknown") => E
 }
 
-const machines = new WeakMap<object, Underneath<never>>()
+const key = Symbol("effect-transport/Underneath")
 
 /** Of a transport whose errors are of type `E`. */
 export const setUnderneath = <E>(transport: object, underneath: Underneath<E>): void => {
-  machines.set(transport, underneath as Underneath<never>)
+  // Not enumerable, and so not copied.
+  Object.defineProperty(transport, key, { value: underneath })
 }
 
 /** The caller knows the type of the errors: it is that of every effect of the transport. */
-export const underneath = <E>(transport: object): Underneath<E> | undefined => machines.get(transport)
+export const underneath = <E>(transport: object): Underneath<E> | undefined =>
+  (transport as { readonly [key]?: Underneath<E> })[key]

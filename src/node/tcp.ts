@@ -46,12 +46,15 @@ export const tcpDoor: Door<Endpoint.TcpEndpoint> = {
       ipv6Only: options.ipv6Only,
       exclusive: true
     }, failed))
-    const real = { ...endpoint, port: (bound.server.address() as Net.AddressInfo).port }
+    const { address, port } = bound.server.address() as Net.AddressInfo
+    const real = { ...endpoint, port }
+    // On a wildcard address each connection has one of its own.
+    const local = Net.isIP(address) !== 0 && !isWildcard(address) ? addressOf(address, port) : undefined
     return yield* listenerOf(
       bound,
       real,
       options,
-      (socket) => transportOf(machine, socket, real, addressesOf(socket), options)
+      (socket) => transportOf(machine, socket, real, addressesOf(socket, local), options)
     )
   })
 }
@@ -68,14 +71,20 @@ const hostToBind = ({ resolver }: Machine, { host, port }: Endpoint.TcpEndpoint)
     : Effect.map(resolver.resolve({ host, port }), ([address]) => NetAddress.formatHost(address))
 
 /** Asked for now, since a socket that is gone has none; made when somebody wants to know, which is seldom. */
-const addressesOf = ({ localAddress, localPort, remoteAddress, remotePort }: Net.Socket): Addresses => ({
-  get local() {
-    return addressOf(localAddress, localPort)
-  },
-  get peer() {
-    return addressOf(remoteAddress, remotePort)
+const addressesOf = (socket: Net.Socket, local?: Option.Option<NetAddress.SocketAddress>): Addresses => {
+  const { remoteAddress, remotePort } = socket
+  const [localAddress, localPort] = local === undefined ? [socket.localAddress, socket.localPort] : []
+  return {
+    get local() {
+      return local ?? addressOf(localAddress, localPort)
+    },
+    get peer() {
+      return addressOf(remoteAddress, remotePort)
+    }
   }
-})
+}
+
+const isWildcard = (address: string): boolean => address === "0.0.0.0" || address === "::"
 
 /** Node has none once the peer has reset the connection. */
 const addressOf = (host: string | undefined, port: number | undefined): Option.Option<NetAddress.SocketAddress> =>

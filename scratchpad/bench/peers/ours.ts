@@ -81,14 +81,20 @@ const sinkLent: Service = (transport) => {
 const source = (writers: number): Service => (transport) => {
   const messageAt = messages(bytes, isHashed)
   let index = 0
-  const writeSome = (count: number) =>
-    Effect.gen(function*() {
-      for (let i = 0; i < count; i++) {
+  const writeSome = (count: number) => {
+    let written = 0
+    return Effect.whileLoop({
+      while: () => written < count,
+      body: () => {
         const message = messageAt(index++)
         sent?.update(message)
-        yield* transport.write(message)
+        return transport.write(message)
+      },
+      step: () => {
+        written++
       }
     })
+  }
   return Effect.gen(function*() {
     while (true) {
       const request = yield* Transport.readExactly(transport, 4)
