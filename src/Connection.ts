@@ -216,7 +216,9 @@ export const channel = <In, Out, E>(
  * **Details**
  *
  * At that end `to` stays open; `endOnDone` half-closes or closes it. It holds at most one batch: a slow `to` holds
- * `from` back. A batch that could not be sent at all (`NotSent`) goes back in front of `from`, also when interrupted.
+ * `from` back. A batch that could not be sent at all (`NotSent`) goes back in front of `from`, also when interrupted; one
+ * that was begun still goes out whole. Between two transports bytes go from read to write in the read callback, with no
+ * fiber between, and where the medium can, in memory that is used again.
  *
  * @category combinators
  * @since 0.1.0
