@@ -427,14 +427,24 @@ class Mouth implements Underneath<TransportError.TransportError> {
     const fault = this.core.writeFault
     if (fault !== undefined) return this.fail("write", fault, "NotSent")
     if (bytes === 0) return Effect.void
-    const isTaken = this.core.writeThrough(chunks, bytes)
-    if (isTaken === true) return Effect.void
-    if (isTaken === false) {
+    let isBegun = false
+    const writing = Effect.suspend(() => {
+      const isTaken = this.core.writeThrough(chunks, bytes)
+      if (isTaken === undefined) {
+        return this.waiting(chunks, bytes, (write) => this.core.write(write), (verdict) => interruptedWrite[verdict])
+      }
+      isBegun = true
+      if (isTaken) return Effect.void
       const broken = this.core.fault
       if (broken !== undefined) return this.fail("write", broken, "Unknown")
-      return this.waiting([], 0, (write) => this.core.flush(write), () => interruptedWrite.Unknown)
-    }
-    return this.waiting(chunks, bytes, (write) => this.core.write(write), (verdict) => interruptedWrite[verdict])
+      return this.waiting([], 0, (write) => this.core.flush(write), () => Effect.void)
+    })
+    // Around it, since what has begun may be interrupted before it waits.
+    return Effect.onExitPrimitive(
+      writing,
+      (exit) =>
+        isBegun && Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause) ? interruptedWrite.Unknown : undefined
+    )
   }
 
   flush(): Effect.Effect<void, TransportError.TransportError> {

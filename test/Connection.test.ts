@@ -326,6 +326,17 @@ describe("Connection.channel, whose writes fail", () => {
     }))
 })
 
+describe("Connection.forEach", () => {
+  it.effect("ends when its handler ends the connection at once", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const reading = yield* Effect.forkChild(reasonOf(Connection.forEach(b, () => b.abort)))
+      yield* Effect.yieldNow
+      yield* a.write(bytes("x"))
+      assert.strictEqual(yield* Fiber.join(reading), "Closed")
+    }))
+})
+
 /** Two transports are joined in their read callbacks; what wraps one is read by its effects. */
 const ways = [
   { name: "in the read callback", way: <C extends object>(connection: C): C => connection },

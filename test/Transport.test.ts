@@ -279,6 +279,64 @@ describe("a write", () => {
     }))
 })
 
+describe("a reader that has been woken and has not run yet", () => {
+  /** `b` has read all that keeps a large write of `a` from being complete, so that what follows it runs in that turn. */
+  const inTheTurnOf = (b: Transport.Transport) =>
+    Effect.gen(function*() {
+      let read = 0
+      yield* Effect.scoped(Effect.flatMap(b.reader, ({ pull }) =>
+        Effect.whileLoop({
+          while: () => read < 200_000,
+          body: () => pull,
+          step: (chunks) => {
+            for (const chunk of chunks) read += chunk.length
+          }
+        })))
+    })
+
+  it.effect("is the one who waits all the same", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const reader = yield* b.reader
+      const first = yield* Effect.forkChild(reader.pull, { startImmediately: true })
+      const second = yield* Effect.forkChild(
+        Effect.gen(function*() {
+          yield* b.write(new Uint8Array(200_000))
+          yield* a.write(new Uint8Array(20_000))
+          return [yield* errorOf(reader.pull), yield* errorOf(reader.pull)].map(({ reason }) => reason._tag)
+        }),
+        { startImmediately: true }
+      )
+      yield* inTheTurnOf(a)
+      assert.deepStrictEqual(yield* Fiber.join(second), ["Busy", "Busy"])
+      assert.strictEqual((yield* Fiber.join(first)).reduce((bytes, chunk) => bytes + chunk.length, 0), 20_000)
+    }))
+
+  it.effect("leaves the input to the next one if it is interrupted, however long it still takes to end", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const gate = yield* Deferred.make<void>()
+      const first = yield* Effect.forkChild(
+        Effect.onExit(Effect.scoped(Effect.flatMap(b.reader, ({ pull }) => pull)), () => Deferred.await(gate)),
+        { startImmediately: true }
+      )
+      yield* Effect.forkChild(
+        Effect.gen(function*() {
+          yield* b.write(new Uint8Array(200_000))
+          yield* a.write(new Uint8Array(20_000))
+          first.interruptUnsafe()
+        }),
+        { startImmediately: true }
+      )
+      yield* inTheTurnOf(a)
+      assert.strictEqual((yield* b.buffered).reading, 20_000)
+      assert.strictEqual((yield* Transport.readExactly(b, 20_000)).length, 20_000)
+      assert.isUndefined(first.pollUnsafe())
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.await(first)
+    }))
+})
+
 describe("a reader", () => {
   it.effect("whose lease has ended is refused, also while nobody has another", () =>
     Effect.gen(function*() {
@@ -356,6 +414,30 @@ describe("Transport.delivery", () => {
       assert.strictEqual(text(yield* Fiber.join(reading)), "x")
       assert.isTrue(Exit.isFailure(exit))
       if (Exit.isFailure(exit)) assert.deepStrictEqual(Transport.delivery(exit.cause), Option.some("Unknown"))
+    }))
+
+  it.effect("is Unknown at whichever step a large write is interrupted, once it has begun", () =>
+    Effect.gen(function*() {
+      let begun = 0
+      for (let steps = 0; steps < 15; steps++) {
+        const [a, b] = yield* TestTransport.pair()
+        const stepper = new Stepper()
+        const writing = Effect.runFork(
+          Effect.provideService(later(steps % 3, a.write(new Uint8Array(100_000))), Scheduler.Scheduler, stepper)
+        )
+        stepper.run(steps)
+        writing.interruptUnsafe()
+        stepper.run(Infinity)
+        const exit = yield* Fiber.await(writing)
+        const isBegun = (yield* a.buffered).writing + (yield* b.buffered).reading > 0
+        if (isBegun) begun++
+        if (Exit.isFailure(exit) && isBegun) {
+          assert.deepStrictEqual(Transport.delivery(exit.cause), Option.some("Unknown"), `${steps} steps`)
+        }
+        yield* a.abort
+      }
+      assert.isAbove(begun, 0)
+      assert.isBelow(begun, 15)
     }))
 
   it.effect("is none when no write was under way", () =>
@@ -769,6 +851,15 @@ describe.each([
       assert.strictEqual(answered, 150 * 20_100)
       // The mark and the answer to one chunk, which is a hundred bytes at the most.
       assert.isAtMost(held, 1000 + 50 * 20_100)
+    }))
+
+  it.effect("ends when an event ends the connection", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      yield* a.write(Uint8Array.of(1))
+      const error = yield* Effect.flip(Transport.react(way(b), doubling, () => Effect.runSync(b.abort)))
+      if (error === "seven") throw new Error("the machine ended it")
+      assert.strictEqual(error.reason._tag, "Closed")
     }))
 
   it.effect("dies of what the machine throws", () =>

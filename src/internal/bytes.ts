@@ -1,5 +1,5 @@
 /**
- * Bytes in several pieces, and copies of them.
+ * Bytes in several pieces.
  */
 
 /** The pieces in one: a copy, unless there is only one. */
@@ -12,25 +12,4 @@ export const concat = (pieces: ReadonlyArray<Uint8Array>): Uint8Array => {
     at += piece.length
   }
   return all
-}
-
-/** Small copies share slabs of this size: one allocation for many, and one that is kept pins no more than that. */
-const slabBytes = 8192
-let slab = new Uint8Array(slabBytes)
-let used = 0
-
-/** A copy that belongs to whoever asks for it. */
-export const ownCopy = (chunk: Uint8Array): Uint8Array => {
-  const bytes = chunk.length
-  if (bytes * 4 > slabBytes) return chunk.slice()
-  // The length is asked for each time, since somebody may have transferred the buffer of his copy, and ours with it.
-  if (used + bytes > slab.length) {
-    slab = new Uint8Array(slabBytes)
-    used = 0
-  }
-  const copy = slab.subarray(used, used + bytes)
-  copy.set(chunk)
-  // What views it as numbers of up to 8 bytes needs it aligned.
-  used = (used + bytes + 7) & ~7
-  return copy
 }

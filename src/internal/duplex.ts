@@ -142,6 +142,7 @@ export class Duplex {
   #inputEnd: typeof EndOfInput | Fault | undefined = undefined
   #endDelivered = false
   #wake: ((input?: Input) => void) | undefined = undefined
+  #isWoken = false
   #consumer: Consumer | undefined = undefined
   #consumerBusy = false
   /** It is busy with memory of the wire: no input may come before it is done. */
@@ -281,7 +282,7 @@ export class Duplex {
   endConsume(consumer: Consumer, isDone = true): void {
     if (this.#lentTo === consumer) {
       this.#lentTo = undefined
-      if (!isDone) this.#wire.part?.()
+      if (!isDone && this.life !== "ended") this.#wire.part?.()
     }
     if (this.#consumer !== consumer) return
     this.#consumer = undefined
@@ -321,9 +322,15 @@ export class Duplex {
 
   #deliver(): void {
     const wake = this.#wake
-    if (wake !== undefined && this.#isReadable()) {
-      this.#wake = undefined
-      this.#ready.push(wake)
+    if (wake !== undefined && !this.#isWoken && this.#isReadable()) {
+      this.#isWoken = true
+      // It waits until then: whoever pulls meanwhile is the second one, and it may still be interrupted.
+      this.#ready.push(() => {
+        this.#isWoken = false
+        if (this.#wake !== wake) return
+        this.#wake = undefined
+        wake()
+      })
     }
     while (this.#consumer !== undefined && !this.#consumerBusy) {
       const consumer = this.#consumer
@@ -437,7 +444,10 @@ export class Duplex {
   write(write: Write): void {
     // What is queued for the end of the turn may be gone at once.
     if (!this.#hasRoom(write.bytes)) this.#flush()
-    if (this.#line.length > 0 || !this.#hasRoom(write.bytes)) this.#line.push(write)
+    // It may have ended in that very flush, and has nobody then who would ever wake this one.
+    const fault = this.writeFault
+    if (fault !== undefined) this.#ready.push(() => write.resume(fault, "NotSent"))
+    else if (this.#line.length > 0 || !this.#hasRoom(write.bytes)) this.#line.push(write)
     else {
       this.#enqueue(write)
       if (write.bytes > this.settings.copyMax) this.#flush()
@@ -605,6 +615,11 @@ export class Duplex {
     this.#silence(closedBy(by, cause))
     if (this.life === "open") {
       this.life = "closing"
+      // What is lent must not hide the peer's end from us.
+      if (this.#lentTo !== undefined) {
+        this.#lentTo = undefined
+        this.#wire.part?.()
+      }
       // A wire may answer `end` at once, and has then led on by itself.
       if (this.#finished) this.#linger()
       else this.#endOutput("close")
@@ -746,11 +761,11 @@ export class Duplex {
     this.#leaveCallback(nested)
   }
 
-  /** A consumer has been given a chunk. It may have put some of it back, and may be one no more. */
+  /** A consumer has been given a chunk. It may have put some of it back, or ended the connection, or be one no more. */
   #goOn(consumer: Consumer, isDone: boolean): void {
     if (!isDone || this.#consumer !== consumer) return
     this.#consumerBusy = false
-    if (this.#input.length > 0) this.#deliver()
+    if (this.#isReadable()) this.#deliver()
   }
 
   #onLend(chunk: Uint8Array, canKeep: boolean): boolean {

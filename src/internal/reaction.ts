@@ -50,7 +50,7 @@ export class Reaction<Event, E> implements Consumer {
       bytes: (bytes) => {
         if (this.#unsent.length === 0 && duplex.writeNow(bytes)) return
         // What was lent must not wait: its memory is used again.
-        this.#unsent.push(bytes.buffer === this.#lent ? bytes.slice() : bytes)
+        this.#unsent.push(bytes.buffer === this.#lent ? new Uint8Array(bytes) : bytes)
       },
       event: onEvent
     }
@@ -100,6 +100,7 @@ export class Reaction<Event, E> implements Consumer {
   }
 
   end(end: typeof EndOfInput | Fault): void {
+    if (this.#isDone) return
     if (end !== EndOfInput) return this.#finish({ _tag: "Faulted", by: "read", fault: end })
     let error: E | undefined
     try {

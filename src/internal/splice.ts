@@ -51,7 +51,7 @@ export class Splice implements Consumer {
       this.#to.flushNow()
       return true
     }
-    return canKeep ? this.#send([chunk], true) : this.#send([chunk.slice()], false)
+    return canKeep ? this.#send([chunk], true) : this.#send([new Uint8Array(chunk)], false)
   }
 
   batch(chunks: NonEmptyReadonlyArray<Uint8Array>): boolean {
@@ -94,7 +94,7 @@ export class Splice implements Consumer {
   /** What was lent is not ours to give to anybody else. */
   #putBack({ isLent, write: { chunks } }: Batch): void {
     this.#waiting = undefined
-    this.#from.unread(isLent ? chunks.map((chunk) => chunk.slice()) : chunks)
+    this.#from.unread(isLent ? chunks.map((chunk) => new Uint8Array(chunk)) : chunks)
   }
 
   end(end: typeof EndOfInput | Fault): void {

@@ -8,9 +8,9 @@
  */
 import type * as Net from "node:net"
 import { markAsUntransferable } from "node:worker_threads"
-import { ownCopy } from "../internal/bytes.ts"
 import type { Port, Wire } from "../Wire.ts"
 import { readInto } from "./ownBuffer.ts"
+import { ownCopy } from "./ownCopy.ts"
 
 /** The most that one read brings. */
 const readMax = 65_536
@@ -79,7 +79,11 @@ export class SocketWire implements Wire {
     this.#next = undefined
     const isOwn = buffer !== shared
     const chunk = bytes === readMax ? buffer : isOwn ? buffer.subarray(0, bytes) : sharedView(bytes)
-    if (this.#port.lend(chunk, isOwn)) return this.#flowing
+    if (this.#port.lend(chunk, isOwn)) {
+      // Whoever was lent it gave it away: it is gone, and nothing may be read into it any more.
+      if (buffer.length === 0) this.#next = shared
+      return this.#flowing
+    }
     if (isOwn && bytes * 4 >= readMax) {
       this.#next = newBuffer()
       this.#port.data(chunk)

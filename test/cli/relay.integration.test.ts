@@ -274,7 +274,9 @@ describe("relay at a signal", () => {
         assert.strictEqual(yield* client.ended, "end")
         assert.strictEqual(String(client.received()), "answer")
         yield* endsWith(relay, 0)
-        assert.lengthOf(relay.stderr().split("\n"), 2)
+        // But for what the looking at the port was, if that came in time to be a connection.
+        const said = relay.stderr().split("\n").filter((line) => line !== "" && !/connection ([2-9]|\d\d)/.test(line))
+        assert.lengthOf(said, 1, relay.stderr())
       }))
 
     live("cuts what is left when --drain has passed: both see a reset", () =>

@@ -28,7 +28,8 @@ const open = (settings?: Partial<Settings>) => {
         reset: note("reset"),
         release: note("release"),
         resume: note("resume"),
-        suspend: note("suspend")
+        suspend: note("suspend"),
+        part: note("part")
       }
     },
     {
@@ -689,5 +690,55 @@ describe("Duplex: input that is lent", () => {
     assert.isTrue(port.lend(bytes(1), false))
     assert.include(news(), "release")
     assert.isTrue(port.lend(bytes(1), false))
+  })
+
+  it("that ends the connection is told so, lent or not", () => {
+    for (const isLent of [true, false]) {
+      const { duplex, port } = open()
+      const seen: Array<string> = []
+      const end = () => {
+        duplex.abort(closedBy("abort"))
+        return true
+      }
+      duplex.consume({
+        batch: end,
+        borrow: end,
+        borrowMax: isLent ? Infinity : 0,
+        keeps: false,
+        end: (end) => void seen.push(end === EndOfInput ? "end" : end._tag)
+      })
+      if (isLent) port.lend(bytes(1), false)
+      else port.data(bytes(1))
+      assert.deepStrictEqual(seen, ["Closed"])
+    }
+  })
+
+  it("and is kept does not keep a connection that closes from seeing the peer's end", () => {
+    const { duplex, news, port } = open()
+    const { consumer } = borrower(() => false)
+    duplex.consume({ ...consumer, keeps: true })
+    port.lend(bytes(1), true)
+    assert.include(news(), "suspend")
+    duplex.close("close", undefined)
+    assert.deepStrictEqual(news(), ["part", "end", "resume"])
+  })
+})
+
+describe("Duplex: a write whose own flush breaks the connection", () => {
+  it("fails, and holds nothing", () => {
+    const { duplex, medium, port } = open()
+    medium.takesAtOnce = false
+    duplex.writeNow(bytes(4))
+    const { came, write } = writeOf(11)
+    const breaking = medium as unknown as { takesAtOnce: unknown }
+    Object.defineProperty(breaking, "takesAtOnce", {
+      get: () => {
+        port.broken(new Error("reset"))
+        return false
+      }
+    })
+    duplex.write(write)
+    assert.deepStrictEqual(came, ["Broken NotSent"])
+    assert.strictEqual(duplex.outputBytes, 0)
   })
 })

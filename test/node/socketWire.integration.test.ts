@@ -113,6 +113,54 @@ describe("a socket", () => {
       assert.strictEqual(received.digest("hex"), sent.digest("hex"))
     }).pipe(Effect.scoped, Effect.provide(NodeTransport.layerNetwork)))
 
+  it.live("sends what a machine answers with as it was, also where it waits and is a view of what was lent", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* pair()
+      const echo: Machine.Machine<never, never, never> = {
+        receive: ({ buffer, byteLength, byteOffset }, out) => {
+          out.bytes(Buffer.from(buffer, byteOffset, byteLength))
+          return undefined
+        },
+        command: () => undefined,
+        end: () => undefined,
+        due: () => undefined
+      }
+      const reacting = yield* Effect.forkChild(Transport.react(b, echo))
+      const words = Uint32Array.from({ length: 2_000_000 }, (_, i) => i)
+      const sent = new Uint8Array(words.buffer)
+      const writing = yield* Effect.forkChild(Effect.andThen(a.write(sent), a.halfClose))
+      // Nobody reads until the answers have to wait.
+      while ((yield* b.buffered).writing === 0) yield* Effect.yieldNow
+      const answer = yield* Transport.readExactly(a, sent.length)
+      assert.strictEqual(Buffer.compare(answer, sent), 0)
+      yield* Fiber.join(writing)
+      yield* Fiber.join(reacting)
+    }).pipe(Effect.scoped, Effect.provide(NodeTransport.layerNetwork)))
+
+  it.live("goes on where a machine has given away the memory that it was lent", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* pair()
+      const half = 400_000
+      const writing = yield* Effect.forkChild(a.write(new Uint8Array(2 * half)))
+      // Read in bulk, so that the wire reads into memory of this socket's own.
+      let bytes = (yield* Transport.readExactly(b, half)).length
+      const reacting = yield* Effect.forkChild(Transport.react(b, {
+        receive: (chunk) => {
+          bytes += chunk.length
+          // What is shared by all cannot be given away.
+          if (chunk.length > 20_000) Effect.runSync(Effect.ignore(Effect.try(() => give(chunk))))
+          return undefined
+        },
+        command: () => undefined,
+        end: () => undefined,
+        due: () => undefined
+      }))
+      yield* Fiber.join(writing)
+      yield* a.halfClose
+      yield* Fiber.join(reacting)
+      assert.strictEqual(bytes, 2 * half)
+    }).pipe(Effect.scoped, Effect.provide(NodeTransport.layerNetwork)))
+
   it.live("is read the public way where this Node has no other", () =>
     Effect.gen(function*() {
       // The members that a socket of another Node might lack.
@@ -152,3 +200,5 @@ const aHandle = Effect.callback<object>((resume) => {
     Net.connect((server.address() as Net.AddressInfo).port, "127.0.0.1").on("error", () => {}).resume()
   })
 })
+
+const give = ({ buffer }: Uint8Array): unknown => structuredClone(buffer, { transfer: [buffer] })
