@@ -713,6 +713,16 @@ describe("Duplex: input that is lent", () => {
     }
   })
 
+  it("and is kept is no matter any more of a wire that was reset", () => {
+    const { duplex, news, port } = open()
+    const consumer = { ...borrower(() => false).consumer, keeps: true }
+    duplex.consume(consumer)
+    port.lend(bytes(1), true)
+    duplex.abort(closedBy("abort"))
+    duplex.endConsume(consumer, false)
+    assert.strictEqual(news().at(-1), "reset")
+  })
+
   it("and is kept does not keep a connection that closes from seeing the peer's end", () => {
     const { duplex, news, port } = open()
     const { consumer } = borrower(() => false)
