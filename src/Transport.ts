@@ -422,9 +422,7 @@ const reactInside = <Event, E>(
       case "Threw":
         return Effect.die(outcome.defect)
       case "Faulted":
-        return Effect.suspend(() =>
-          Effect.fail(under.errorOf(outcome.by, outcome.fault, outcome.by === "write" ? "NotSent" : undefined))
-        )
+        return Effect.suspend(() => Effect.fail(under.errorOf(outcome.by, outcome.fault, outcome.delivery)))
     }
   }
   return Effect.scoped(Effect.andThen(

@@ -287,8 +287,9 @@ class Mouth implements Underneath<TransportError.TransportError> {
     let pulling: Fiber.Fiber<unknown, unknown>
     // All are made once and not for each pull: a pull is the hottest effect there is, next to a write.
     const pull: Pulling = Effect.callback((resumeWith) => {
-      pulling = Fiber.getCurrent()!
-      if (this.lease !== lease || core.isAwaited || !this.takeBack(pulling)) return resumeWith(this.busy())
+      const fiber = Fiber.getCurrent()!
+      if (this.lease !== lease || core.isAwaited || !this.takeBack(fiber)) return resumeWith(this.busy())
+      pulling = fiber
       const input = core.poll()
       if (input !== undefined) return resumeWith(answerOf(input))
       resume = resumeWith

@@ -59,6 +59,25 @@ describe("a pull", () => {
       assert.isAbove(interrupted, 0)
     }))
 
+  it.effect("that was interrupted leaves its bytes to the next, also while one that was refused lives on", () =>
+    Effect.gen(function*() {
+      for (let start = 0; start < 3; start++) {
+        const [a, b] = yield* TestTransport.pair()
+        const stepper = new Stepper()
+        const reader = yield* b.reader
+        const first = Effect.runFork(
+          Effect.provideService(later(start, reader.pull), Scheduler.Scheduler, stepper)
+        )
+        stepper.run(Infinity)
+        yield* Effect.forkChild(Effect.andThen(Effect.exit(reader.pull), Effect.never), { startImmediately: true })
+        yield* Effect.andThen(a.write(bytes("one")), a.flush)
+        first.interruptUnsafe()
+        stepper.run(Infinity)
+        const exit = yield* Fiber.await(first)
+        if (Exit.isFailure(exit)) assert.strictEqual((yield* reader.pull).map(text).join(""), "one")
+      }
+    }))
+
   it.effect("that was interrupted leaves its bytes to a forEach, at whichever step it was", () =>
     Effect.gen(function*() {
       for (let steps = 0; steps < 20; steps++) {
@@ -860,6 +879,26 @@ describe.each([
       const error = yield* Effect.flip(Transport.react(way(b), doubling, () => Effect.runSync(b.abort)))
       if (error === "seven") throw new Error("the machine ended it")
       assert.strictEqual(error.reason._tag, "Closed")
+    }))
+
+  it.effect("says of an answer that was on its way that it may have gone out", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const answering = {
+        ...doubling,
+        receive: (_: Uint8Array, out: Machine.MachineOut<number>) => {
+          out.bytes(new Uint8Array(200_000))
+          return undefined
+        }
+      }
+      const reacting = yield* Effect.forkChild(Effect.flip(Transport.react(way(b), answering)))
+      yield* Effect.yieldNow
+      yield* a.write(Uint8Array.of(1))
+      yield* a.flush
+      yield* a.abort
+      const error = yield* Fiber.join(reacting)
+      if (error === "seven") throw new Error("the machine ended it")
+      assert.deepStrictEqual([error.reason._tag, error.delivery], ["Reset", "Unknown"])
     }))
 
   it.effect("dies of what the machine throws", () =>

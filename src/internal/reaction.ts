@@ -21,7 +21,10 @@ export type Outcome<E> =
   | { readonly _tag: "Ended" }
   | { readonly _tag: "Failed"; readonly error: E }
   | { readonly _tag: "Threw"; readonly defect: unknown }
-  | { readonly _tag: "Faulted"; readonly by: "read" | "write"; readonly fault: Fault }
+  | { readonly _tag: "Faulted"; readonly by: "read" | "write"; readonly fault: Fault; readonly delivery?: Delivery }
+
+/** What became of the write that failed. */
+type Delivery = "NotSent" | "Unknown" | undefined
 
 export class Reaction<Event, E> implements Consumer {
   readonly borrowMax = Infinity
@@ -108,26 +111,28 @@ export class Reaction<Event, E> implements Consumer {
     } catch (defect) {
       return this.#finish({ _tag: "Threw", defect })
     }
-    this.#sendUnsent((fault) => this.#finish(error === undefined ? endedBy(fault) : { _tag: "Failed", error }))
+    this.#sendUnsent((fault, delivery) =>
+      this.#finish(error === undefined ? endedBy(fault, delivery) : { _tag: "Failed", error })
+    )
   }
 
   /** True when nothing waits for room, and more input may come. */
   #send(): boolean {
     this.#isWaiting = this.#isInside = true
-    this.#sendUnsent((fault) => {
+    this.#sendUnsent((fault, delivery) => {
       this.#isWaiting = false
-      if (fault !== undefined) this.#finish(endedBy(fault))
+      if (fault !== undefined) this.#finish(endedBy(fault, delivery))
       else if (!this.#isInside) this.#duplex.consumed(this)
     })
     this.#isInside = false
     return !this.#isWaiting
   }
 
-  #sendUnsent(resume: (fault: Fault | undefined) => void): void {
+  #sendUnsent(resume: (fault: Fault | undefined, delivery: Delivery) => void): void {
     const chunks = this.#unsent
     this.#unsent = []
     const fault = chunks.length > 0 ? this.#duplex.writeFault : undefined
-    if (chunks.length === 0 || fault !== undefined) return resume(fault)
+    if (chunks.length === 0 || fault !== undefined) return resume(fault, "NotSent")
     let bytes = 0
     for (const chunk of chunks) bytes += chunk.length
     this.#duplex.write({ chunks, bytes, position: 0, resume })
@@ -140,5 +145,5 @@ export class Reaction<Event, E> implements Consumer {
   }
 }
 
-const endedBy = (fault: Fault | undefined): Outcome<never> =>
-  fault === undefined ? { _tag: "Ended" } : { _tag: "Faulted", by: "write", fault }
+const endedBy = (fault: Fault | undefined, delivery: Delivery): Outcome<never> =>
+  fault === undefined ? { _tag: "Ended" } : { _tag: "Faulted", by: "write", fault, delivery }
