@@ -59,25 +59,6 @@ describe("a pull", () => {
       assert.isAbove(interrupted, 0)
     }))
 
-  it.effect("that was interrupted leaves its bytes to the next, also while one that was refused lives on", () =>
-    Effect.gen(function*() {
-      for (let start = 0; start < 3; start++) {
-        const [a, b] = yield* TestTransport.pair()
-        const stepper = new Stepper()
-        const reader = yield* b.reader
-        const first = Effect.runFork(
-          Effect.provideService(later(start, reader.pull), Scheduler.Scheduler, stepper)
-        )
-        stepper.run(Infinity)
-        yield* Effect.forkChild(Effect.andThen(Effect.exit(reader.pull), Effect.never), { startImmediately: true })
-        yield* Effect.andThen(a.write(bytes("one")), a.flush)
-        first.interruptUnsafe()
-        stepper.run(Infinity)
-        const exit = yield* Fiber.await(first)
-        if (Exit.isFailure(exit)) assert.strictEqual((yield* reader.pull).map(text).join(""), "one")
-      }
-    }))
-
   it.effect("that was interrupted leaves its bytes to a forEach, at whichever step it was", () =>
     Effect.gen(function*() {
       for (let steps = 0; steps < 20; steps++) {
