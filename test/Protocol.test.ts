@@ -3,6 +3,7 @@ import { Cause, Deferred, Effect, Exit, Fiber, Logger, Option, Pull, Scheduler, 
 import * as Codec from "../src/Codec.ts"
 import * as Lines from "../src/codec/Lines.ts"
 import * as Connection from "../src/Connection.ts"
+import * as FrameError from "../src/FrameError.ts"
 import * as Protocol from "../src/Protocol.ts"
 import * as TestTransport from "../src/TestTransport.ts"
 import type * as Transport from "../src/Transport.ts"
@@ -17,7 +18,7 @@ const send = (transport: Transport.Transport, ...texts: ReadonlyArray<string>) =
   Effect.forEach(texts, (text) => Effect.andThen(transport.write(utf8(text)), transport.flush), { discard: true })
 
 /** One end with lines on it, and the raw other end. */
-const linesPair = (options?: Lines.Options) =>
+const linesPair = (options?: Omit<Lines.Options, "onBroken">) =>
   Effect.gen(function*() {
     const [a, b] = yield* TestTransport.pair()
     return [yield* Protocol.attach(Lines.protocol(options), a), b, a] as const
@@ -399,7 +400,7 @@ describe("Protocol.fromCodec reading", () => {
       yield* send(peer, "one\ntwo\nthree and more\nfour\n")
       const reader = yield* lines.reader
       assert.deepStrictEqual(yield* reader.pull, ["one", "two"])
-      const error = new Lines.LineTooLong({ max: 5 })
+      const error = new FrameError.DecodeError({ offset: 8, reason: new FrameError.TooLong({ max: 5 }) })
       assert.deepStrictEqual(yield* reasonOf(reader.pull), error)
       yield* send(peer, "five\n")
       assert.deepStrictEqual(yield* reasonOf(reader.pull), error)
@@ -412,7 +413,7 @@ describe("Protocol.fromCodec reading", () => {
       const [lines, peer] = yield* linesPair({ tail: "error" })
       yield* send(peer, "one\ntwo")
       yield* peer.halfClose
-      const error = new Lines.UnterminatedLine({ bytes: 3 })
+      const error = new FrameError.DecodeError({ offset: 4, reason: new FrameError.CutShort({ bytes: 3 }) })
       assert.strictEqual(yield* Connection.take(lines), "one")
       assert.deepStrictEqual(yield* reasonOf(Connection.take(lines)), error)
       assert.deepStrictEqual(yield* reasonOf(Connection.take(lines)), error)
@@ -575,7 +576,7 @@ describe("Protocol.fromCodec forEach", () => {
     Effect.gen(function*() {
       const { lower, push, unread } = stubConnection()
       const seen: Array<string> = []
-      const error = new Lines.LineTooLong({ max: 3 })
+      const error = new FrameError.DecodeError({ offset: 8, reason: new FrameError.TooLong({ max: 3 }) })
       yield* Effect.scoped(Effect.gen(function*() {
         const lines = yield* Protocol.attach(Lines.protocol({ lineBytesMax: 3 }), lower)
         const reading = yield* Effect.forkChild(
@@ -627,7 +628,7 @@ describe("Protocol.fromCodec writing", () => {
     Effect.gen(function*() {
       const { lower, written } = stubConnection()
       const lines = yield* Protocol.attach(Lines.protocol(), lower)
-      const error = new Lines.InvalidLine({ why: "Newline" })
+      const error = new FrameError.EncodeError({ reason: new FrameError.ContainsDelimiter() })
       assert.deepStrictEqual(yield* reasonOf(lines.write("a\nb")), error)
       assert.deepStrictEqual(yield* reasonOf(lines.writeAll(["one", "a\nb", "two"])), error)
       assert.deepStrictEqual(written, [])
@@ -783,7 +784,7 @@ describe("Framed.peek", () => {
     Effect.gen(function*() {
       const [lines, peer] = yield* linesPair({ lineBytesMax: 3 })
       yield* send(peer, "three\n")
-      const error = new Lines.LineTooLong({ max: 3 })
+      const error = new FrameError.DecodeError({ offset: 0, reason: new FrameError.TooLong({ max: 3 }) })
       assert.deepStrictEqual(yield* reasonOf(Connection.take(lines)), error)
       assert.strictEqual(text(yield* lines.peek(2)), "th")
       assert.deepStrictEqual(yield* reasonOf(Connection.take(lines)), error)

@@ -68,8 +68,8 @@ export interface Framing<out In, Reason> {
   /** What is made of the content of a frame, which is borrowed for the call; `found.broken` refuses it. */
   take(content: Uint8Array, found: Found<Reason>): In
   /**
-   * A short way for many whole frames at once: appends at most `room` of them and answers with where the first that it
-   * left begins; with `from` where it cannot tell.
+   * A short way for many whole frames at once, tried where a first one was found and there is more: appends at most `room`
+   * of them and answers with where the first that it left begins; with `from` where it cannot tell.
    */
   takeMany?(bytes: Uint8Array, from: number, out: Array<In>, room: number): number
   /** So many milliseconds without input end a frame. */
@@ -176,7 +176,7 @@ export class Framer<In, Reason, Failure> {
       }
       // What is left stands in the chunk itself.
       at = reached
-      this.#from = this.#to = 0
+      this.#release()
     }
     if (at < bytes.length) {
       if (this.#from === this.#to && this.#error === undefined) at = this.#scan(bytes, at, out, limit, false)
@@ -235,7 +235,11 @@ export class Framer<In, Reason, Failure> {
 
   #scanKept(out: Array<In>, limit: number, isEnd: boolean): void {
     this.#from = this.#scan(this.#buffer.subarray(0, this.#to), this.#from, out, limit, isEnd)
-    if (this.#from < this.#to) return
+    if (this.#from === this.#to) this.#release()
+  }
+
+  /** Nothing is kept. */
+  #release(): void {
     this.#from = this.#to = 0
     if (this.#buffer.length > idleBytes) this.#buffer = nothing
   }
@@ -250,7 +254,7 @@ export class Framer<In, Reason, Failure> {
     const base = this.#offset - from
     // Where the contents of frames begin and end that will be copied together.
     const run: Array<number> = []
-    let isOneByOne = framing.takeMany === undefined
+    let takeMany: "later" | "now" | "never" = framing.takeMany === undefined ? "never" : "later"
     while (out.length + run.length / 2 < limit && this.#error === undefined) {
       const skipping = this.#skipping
       if (skipping !== undefined && skipping.until !== "try") {
@@ -261,9 +265,9 @@ export class Framer<In, Reason, Failure> {
         continue
       }
       if (from === to) break
-      if (!isOneByOne && this.#searched === 0 && skipping === undefined) {
+      if (takeMany === "now") {
         const next = framing.takeMany!(bytes, from, out, limit - out.length)
-        isOneByOne = next === from
+        takeMany = next > from ? "later" : "never"
         from = next
         continue
       }
@@ -299,6 +303,7 @@ export class Framer<In, Reason, Failure> {
           }
           out.push(item)
           from = next!
+          if (takeMany === "later") takeMany = "now"
           continue
         }
       }

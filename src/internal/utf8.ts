@@ -14,10 +14,14 @@ export const textOf = (bytes: Uint8Array): string | undefined => {
   }
 }
 
-/** Nothing for half of a surrogate pair, which UTF-8 cannot say. */
+/** Nothing for text that is not Unicode. */
 export const bytesOf = (text: string): Uint8Array | undefined => {
   const bytes = encoder.encode(text)
-  return bytes.length > text.length && /\p{Surrogate}/u.test(text) ? undefined : bytes
+  return bytes.length === text.length || isUnicode(text) ? bytes : undefined
 }
 
+/** Half of a surrogate pair is none: UTF-8 cannot say it. */
+export const isUnicode = (text: string): boolean => !/\p{Surrogate}/u.test(text)
+
+/** Answers with how many bytes it wrote; there has to be room. */
 export const encodeInto = (text: string, bytes: Uint8Array): number => encoder.encodeInto(text, bytes).written
