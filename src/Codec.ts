@@ -85,10 +85,10 @@ export interface Decoder<out In, out DE> {
    */
   rest(): Uint8Array
   /**
-   * Of a decoder to which it matters what came before: another one that stands where this one stands when its rest has
-   * been taken.
+   * Of a decoder to which it matters what came before: where it stands. A decoder that is made of it stands there, too,
+   * without the bytes that `rest` would give up.
    */
-  fork?(): Decoder<In, DE>
+  mark?(): unknown
   /**
    * Of a decoder for which time ends frames: appends those that have ended, and answers when it wants to be asked again,
    * in milliseconds of the clock it is given, or with nothing while no frame is begun.
@@ -108,7 +108,8 @@ export interface Decoder<out In, out DE> {
  * @since 0.1.0
  */
 export interface Codec<out In, in Out, out DE, out EE> {
-  readonly decoder: () => Decoder<In, DE>
+  /** For a new connection, or to go on at a `mark` of another decoder of this codec. */
+  readonly decoder: (mark?: unknown) => Decoder<In, DE>
   /**
    * Appends bytes to `out`, or refuses the frame and appends none. It refuses what its own decoder would not give back as
    * it was. The bytes belong to the caller; those of a large frame may be the frame's own.
@@ -282,7 +283,8 @@ export const fromFraming = <In, Out, const O extends BrokenOption = {}>(
   return {
     framing,
     onBroken: onBroken as OnBrokenOf<O>,
-    decoder: () => new Framer<In | SkippedBy<OnBrokenOf<O>>, DecodeReason, DecodeError>(framing, onBroken, telling),
+    decoder: (mark) =>
+      new Framer<In | SkippedBy<OnBrokenOf<O>>, DecodeReason, DecodeError>(framing, onBroken, telling, mark),
     encode: framing.encode
   }
 }

@@ -114,6 +114,12 @@ interface Skipping<Reason> {
   readonly until: number | "search" | "try"
 }
 
+/** Where a decoder stands. */
+interface Mark<Reason> {
+  readonly offset: number
+  readonly skipping: Skipping<Reason> | undefined
+}
+
 export class Framer<In, Reason, Failure> {
   readonly aliases = false
   readonly #framing: Framing<In, Reason>
@@ -141,13 +147,13 @@ export class Framer<In, Reason, Failure> {
     framing: Framing<In, Reason>,
     onBroken: OnBroken,
     telling: Telling<In, Reason, Failure>,
-    offset = 0,
-    skipping?: Skipping<Reason>
+    mark: unknown = 0
   ) {
     this.#framing = framing
     this.#onBroken = onBroken
     this.#telling = telling
     this.#finder = framing.finder()
+    const { offset, skipping } = typeof mark === "number" ? { offset: mark, skipping: undefined } : mark as Mark<Reason>
     this.#offset = offset
     this.#skipping = skipping
     if (framing.gapMs !== undefined) this.due = (nowMs, out) => this.#due(nowMs, out)
@@ -201,8 +207,10 @@ export class Framer<In, Reason, Failure> {
     return rest
   }
 
-  fork(): Framer<In, Reason, Failure> {
-    return new Framer(this.#framing, this.#onBroken, this.#telling, this.#offset, this.#skipping)
+  mark(): unknown {
+    // Asked for at every pull: mostly a number will do.
+    if (this.#skipping === undefined) return this.#offset
+    return { offset: this.#offset, skipping: this.#skipping } satisfies Mark<Reason>
   }
 
   #due(nowMs: number, out: Array<In>): number | undefined {
