@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Logger, Option, Pull, Scheduler, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import * as Codec from "../src/Codec.ts"
 import * as Lines from "../src/codec/Lines.ts"
 import * as Connection from "../src/Connection.ts"
@@ -804,6 +805,144 @@ describe("Framed.peek", () => {
       for (const bytes of [-1, 1.5, Number.NaN, Infinity]) {
         assert.instanceOf(yield* reasonOf(lines.peek(bytes)), InvalidOption)
       }
+    }))
+})
+
+describe("Protocol.fromCodec, passing over what is broken", () => {
+  const skipping = (lineBytesMax: number) =>
+    Effect.gen(function*() {
+      const [own, peer] = yield* TestTransport.pair()
+      return { lines: yield* Protocol.attach(Lines.protocol({ lineBytesMax, onBroken: "skip" }), own), peer }
+    })
+
+  it.effect("gives an item in its place, and names the byte where it begins", () =>
+    Effect.gen(function*() {
+      const { lines, peer } = yield* skipping(4)
+      yield* send(peer, "one\n12345", "6\ntwo\n")
+      const seen = [yield* Connection.take(lines), yield* Connection.take(lines), yield* Connection.take(lines)]
+      const skipped = new FrameError.Skipped({ offset: 4, bytes: 7, reason: new FrameError.TooLong({ max: 4 }) })
+      assert.deepStrictEqual(seen, ["one", skipped, "two"])
+    }))
+
+  it.effect("goes on passing over after a look ahead and after an interruption", () =>
+    Effect.gen(function*() {
+      const { lines, peer } = yield* skipping(4)
+      yield* send(peer, "one\n12345")
+      assert.strictEqual(yield* Connection.take(lines), "one")
+      const waiting = yield* Effect.forkChild(Connection.take(lines), { startImmediately: true })
+      yield* send(peer, "67")
+      yield* Fiber.interrupt(waiting)
+      yield* send(peer, "89")
+      yield* lines.peek(1)
+      yield* send(peer, "0\ntwo\n")
+      const skipped = new FrameError.Skipped({ offset: 4, bytes: 11, reason: new FrameError.TooLong({ max: 4 }) })
+      assert.deepStrictEqual(yield* Connection.take(lines), skipped)
+      assert.strictEqual(yield* Connection.take(lines), "two")
+    }))
+
+  it.effect("holds a bounded part of a line without end", () =>
+    Effect.gen(function*() {
+      const { lines, peer } = yield* skipping(100)
+      const waiting = yield* Effect.forkChild(Connection.take(lines), { startImmediately: true })
+      for (let i = 0; i < 100; i++) yield* send(peer, "x".repeat(10_000))
+      yield* Fiber.interrupt(waiting)
+      yield* peer.halfClose
+      assert.isAtMost((yield* lines.peek(1_000_000)).length, 3 * 65_536)
+      const reason = new FrameError.TooLong({ max: 100 })
+      assert.deepStrictEqual(
+        yield* Connection.take(lines),
+        new FrameError.Skipped({ offset: 0, bytes: 1_000_000, reason })
+      )
+    }))
+})
+
+describe("Protocol.fromCodec, where time ends frames", () => {
+  /** Five milliseconds without input end a frame of at most ten bytes. */
+  const gaps = Codec.fromFraming({
+    bytesMax: 11,
+    finder: () => ({
+      find: (bytes, from, _searched, found) => found.more(bytes.length - from),
+      end: (bytes, from, found) => found.frame(from, bytes.length, bytes.length)
+    }),
+    take: Codec.copyOf,
+    gapMs: 5,
+    encode: (frame: Uint8Array, out) => void out.push(frame)
+  })
+
+  const gapped = Effect.gen(function*() {
+    const [own, peer] = yield* TestTransport.pair()
+    return { frames: yield* Protocol.attach(Protocol.fromCodec(gaps), own), peer }
+  })
+
+  it.effect("waits for the gap, and for no longer", () =>
+    Effect.gen(function*() {
+      const { frames, peer } = yield* gapped
+      const reading = yield* Effect.forkChild(Effect.map(Connection.take(frames), text), { startImmediately: true })
+      yield* send(peer, "ab")
+      yield* TestClock.adjust(4)
+      yield* send(peer, "c")
+      yield* TestClock.adjust(4)
+      assert.isUndefined(reading.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* Fiber.join(reading), "abc")
+    }))
+
+  it.effect("ends the frame at the end of input, and refuses a long one", () =>
+    Effect.gen(function*() {
+      const { frames, peer } = yield* gapped
+      yield* send(peer, "ab")
+      yield* peer.halfClose
+      assert.deepStrictEqual((yield* drained(Connection.take(frames))).map((one) => one === "end" ? one : text(one)), [
+        "ab",
+        "end"
+      ])
+      const long = yield* gapped
+      yield* send(long.peer, "0123456789x")
+      const error = new FrameError.DecodeError({ offset: 0, reason: new FrameError.TooLong({ max: 11 }) })
+      assert.deepStrictEqual(yield* reasonOf(Connection.take(long.frames)), error)
+    }))
+
+  it.effect("loses nothing when it is interrupted while it waits for the gap", () =>
+    Effect.gen(function*() {
+      const { frames, peer } = yield* gapped
+      for (const piece of ["a", "b", "c"]) {
+        const reading = yield* Effect.forkChild(Connection.take(frames), { startImmediately: true })
+        yield* send(peer, piece)
+        yield* Fiber.interrupt(reading)
+      }
+      const reading = yield* Effect.forkChild(Effect.map(Connection.take(frames), text), { startImmediately: true })
+      yield* TestClock.adjust(5)
+      assert.strictEqual(yield* Fiber.join(reading), "abc")
+    }))
+
+  it.effect("separates what came before a gap from what came behind it, though nobody read", () =>
+    Effect.gen(function*() {
+      const { frames, peer } = yield* gapped
+      const reading = yield* Effect.forkChild(Connection.take(frames), { startImmediately: true })
+      yield* send(peer, "ab")
+      yield* Fiber.interrupt(reading)
+      yield* TestClock.adjust(5)
+      yield* send(peer, "cd")
+      assert.strictEqual(text(yield* Connection.take(frames)), "ab")
+      const later = yield* Effect.forkChild(Effect.map(Connection.take(frames), text), { startImmediately: true })
+      yield* TestClock.adjust(5)
+      assert.strictEqual(yield* Fiber.join(later), "cd")
+    }))
+
+  it.effect("makes bytes again of a frame that is put back", () =>
+    Effect.gen(function*() {
+      const { frames, peer } = yield* gapped
+      yield* Effect.scoped(Effect.gen(function*() {
+        const reader = yield* frames.reader
+        const reading = yield* Effect.forkChild(reader.pull, { startImmediately: true })
+        yield* send(peer, "ab")
+        yield* TestClock.adjust(5)
+        yield* reader.unread(yield* Fiber.join(reading))
+      }))
+      assert.strictEqual(text(yield* frames.peek(2)), "ab")
+      const lines = yield* frames.swap(Lines.codec())
+      yield* send(peer, "c\n")
+      assert.strictEqual(yield* Connection.take(lines), "abc")
     }))
 })
 
