@@ -138,17 +138,24 @@ const delimitersOf = (given: Options["delimiter"]): Delimiters => {
 class DelimiterFinder implements Finder {
   readonly bytesMax: number
   readonly #delimiters: Delimiters
+  /** The common case: one delimiter of one byte. */
+  readonly #byte: number | undefined
   readonly #max: number
   readonly #tail: "error" | "frame"
 
   constructor(delimiters: Delimiters, max: number, tail: "error" | "frame") {
     this.#delimiters = delimiters
+    this.#byte = delimiters.length === 1 && delimiters[0].length === 1 ? delimiters[0][0] : undefined
     this.#max = max
     this.#tail = tail
     this.bytesMax = max + Math.max(...delimiters.map((delimiter) => delimiter.length))
   }
 
   find(bytes: Uint8Array, from: number, searched: number, found: Found): void {
+    if (this.#byte !== undefined) {
+      const start = bytes.indexOf(this.#byte, from + searched)
+      if (start >= 0 && start - from <= this.#max) return found.frame(from, start, start + 1)
+    }
     const { end, start, undecided } = search(this.#delimiters, bytes, from + searched)
     if (start >= 0 && undecided === Infinity) {
       if (start - from > this.#max) found.broken(new TooLong({ max: this.#max }), end)

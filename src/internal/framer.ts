@@ -68,8 +68,8 @@ export interface Framing<out In, Reason> {
   /** What is made of the content of a frame, which is borrowed for the call; `found.broken` refuses it. */
   take(content: Uint8Array, found: Found<Reason>): In
   /**
-   * A short way for many whole frames at once, tried where a first one was found and there is more: appends at most `room`
-   * of them and answers with where the first that it left begins; with `from` where it cannot tell.
+   * A short way for many whole frames at once, tried where there may be many: appends at most `room` of them and answers
+   * with where the first that it left begins; with `from` where it cannot tell.
    */
   takeMany?(bytes: Uint8Array, from: number, out: Array<In>, room: number): number
   /** So many milliseconds without input end a frame. */
@@ -96,6 +96,9 @@ export const copyOf = (content: Uint8Array): Uint8Array => {
 
 /** Contents that are copied together: the more, the cheaper each, and the more memory is pinned by one that is kept. */
 const runBytes = 8192
+
+/** Where fewer bytes arrive there are seldom many frames. */
+const manyBytes = 256
 
 /** A decoder that waits keeps no more spare memory than this. */
 const idleBytes = 1024
@@ -138,6 +141,8 @@ export class Framer<In, Reason, Failure> {
   #need = 0
   #skipping: Skipping<Reason> | undefined
   #error: Failure | undefined = undefined
+  /** There may be whole frames in what is kept. */
+  #isStopped = false
   #hasArrived = false
   #arrivedMs = 0
   /** Only where time ends frames. */
@@ -167,6 +172,7 @@ export class Framer<In, Reason, Failure> {
       return this.#error
     }
     this.#hasArrived = true
+    if (this.#isStopped) this.#scanKept(out, limit, false)
     let at = 0
     // Of the chunk, little more is copied than the end of the frame that was begun before.
     while (this.#from < this.#to && at < bytes.length && out.length < limit && this.#error === undefined) {
@@ -174,7 +180,7 @@ export class Framer<In, Reason, Failure> {
       const start = this.#offset + kept - at
       const end = Math.min(bytes.length, at + (this.#need > kept ? this.#need - kept : Math.max(kept, 256)))
       this.#keep(bytes, at, end)
-      this.#scanKept(out, limit, false)
+      this.#scanKept(out, out.length + 1, false)
       const reached = this.#offset - start
       if (reached < at) {
         at = end
@@ -262,7 +268,11 @@ export class Framer<In, Reason, Failure> {
     const base = this.#offset - from
     // Where the contents of frames begin and end that will be copied together.
     const run: Array<number> = []
-    let takeMany: "later" | "now" | "never" = framing.takeMany === undefined ? "never" : "later"
+    let takeMany: "later" | "now" | "never" = framing.takeMany === undefined
+      ? "never"
+      : to - from >= manyBytes && this.#searched === 0 && this.#skipping === undefined
+      ? "now"
+      : "later"
     while (out.length + run.length / 2 < limit && this.#error === undefined) {
       const skipping = this.#skipping
       if (skipping !== undefined && skipping.until !== "try") {
@@ -273,7 +283,7 @@ export class Framer<In, Reason, Failure> {
         continue
       }
       if (from === to) break
-      if (takeMany === "now") {
+      if (takeMany === "now" && skipping === undefined) {
         const next = framing.takeMany!(bytes, from, out, limit - out.length)
         takeMany = next > from ? "later" : "never"
         from = next
@@ -330,6 +340,7 @@ export class Framer<In, Reason, Failure> {
       }
     }
     takeRun(bytes, run, out)
+    this.#isStopped = out.length >= limit
     if (isEnd && from === to && this.#skipping !== undefined) out.push(this.#skipped(this.#skipping, base + to))
     this.#offset = base + from
     return from
