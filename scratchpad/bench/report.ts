@@ -12,7 +12,11 @@ const columns: ReadonlyArray<readonly [head: string, cell: (result: Result) => s
   ["unit", (result) => result.unit],
   ["ratio", (result) => result.ratio.toFixed(2)],
   ["spread", ({ spread: [low, high] }) => `${low.toFixed(2)}..${high.toFixed(2)}`],
-  ["target", (result) => `${result.target.toFixed(2)} ${result.isReached ? "reached" : "not reached"}`],
+  [
+    "target",
+    ({ isReached, target }) =>
+      target === undefined ? "none" : `${target.toFixed(2)} ${isReached ? "reached" : "not reached"}`
+  ],
   ["rate", ({ rate }) => `${figure(rate.ours)} : ${figure(rate.theirs)} ${rate.unit}`],
   ["CPU", ({ cpu }) => `${figure(cpu.ours)} : ${figure(cpu.theirs)} ${cpu.unit}`]
 ]
@@ -37,8 +41,8 @@ export const jsonLine = (result: Result): string => {
     theirs: rounded(theirs),
     unit,
     ratio: rounded(ratio),
-    target,
-    reached: isReached,
+    target: target ?? null,
+    reached: isReached ?? null,
     spread: spread.map(rounded),
     rounds,
     rate: pair(rate),
