@@ -1,5 +1,7 @@
 export * as Codec from "./Codec.ts"
 export * as Delimited from "./codec/Delimited.ts"
+export * as Fixed from "./codec/Fixed.ts"
+export * as LengthPrefixed from "./codec/LengthPrefixed.ts"
 export * as Lines from "./codec/Lines.ts"
 export * as Connection from "./Connection.ts"
 export * as Endpoint from "./Endpoint.ts"
