@@ -26,19 +26,25 @@ export interface Finder<Reason> {
 
 /** What a look found. */
 export class Found<Reason> {
-  verdict: "more" | "frame" | "broken" = "more"
+  verdict: "more" | "frame" | "padding" | "broken" = "more"
   start = 0
   end = 0
   next: number | undefined = undefined
   searched = 0
   need = 0
-  reason: Reason | undefined = undefined
+  reason: Reason | (() => Reason) | undefined = undefined
 
   /** A whole frame: its content is `bytes[start..end)`, and the next one begins at `next`. */
   frame(start: number, end: number, next: number): void {
     this.verdict = "frame"
     this.start = start
     this.end = end
+    this.next = next
+  }
+
+  /** What is here belongs to no frame and is dropped, as marks between frames are; the next frame begins at `next`. */
+  padding(next: number): void {
+    this.verdict = "padding"
     this.next = next
   }
 
@@ -52,8 +58,11 @@ export class Found<Reason> {
     this.need = need
   }
 
-  /** It is no frame. `next`, where that can be told, is where it ends; that may be behind the bytes that are there. */
-  broken(reason: Reason, next?: number): void {
+  /**
+   * It is no frame. `next`, where that can be told, is where it ends; that may be behind the bytes that are there. Where
+   * a frame is tried for at each byte, nobody asks why it is none, and a reason that is made by a function costs nothing.
+   */
+  broken(reason: Reason | (() => Reason), next?: number): void {
     this.verdict = "broken"
     this.reason = reason
     this.next = next
@@ -271,18 +280,23 @@ export class Framer<In, Reason, Failure> {
       finder.find(bytes, from, this.#searched, found)
       if (found.verdict === "more") {
         if (isEnd) {
-          if (finder.end === undefined) found.broken(this.#telling.cutShort(to - from))
+          const kept = to - from
+          if (finder.end === undefined) found.broken(() => this.#telling.cutShort(kept))
           else finder.end(bytes, from, found)
         } else if (to - from < framing.bytesMax && found.need <= framing.bytesMax) {
           this.#searched = found.searched
           this.#need = found.need
           break
-        } else found.broken(this.#telling.tooLong(framing.bytesMax))
+        } else found.broken(() => this.#telling.tooLong(framing.bytesMax))
       }
       this.#searched = this.#need = 0
       const next = found.next
-      if (found.verdict === "frame") {
+      if (found.verdict === "frame" || found.verdict === "padding") {
         if (!(next! > from && next! <= to)) throw new Error(`a finder answered with a frame that ends at ${next}`)
+        if (found.verdict === "padding") {
+          from = next!
+          continue
+        }
         if (isCopy && skipping === undefined) {
           if (run.length > 0 && found.end - run[0]! > runBytes) takeRun(bytes, run, out)
           run.push(found.start, found.end)
@@ -304,12 +318,12 @@ export class Framer<In, Reason, Failure> {
       }
       takeRun(bytes, run, out)
       if (this.#onBroken === "fatal") {
-        this.#error = this.#telling.failure(base + from, found.reason!)
+        this.#error = this.#telling.failure(base + from, this.#reason())
       } else if (skipping !== undefined) from++
       else {
         const isTrying = finder.skip === undefined && (this.#onBroken === "resync" || next === undefined)
         this.#skipping = {
-          reason: found.reason!,
+          reason: this.#reason(),
           offset: base + from,
           until: finder.skip !== undefined ? "search" : isTrying ? "try" : base + next!
         }
@@ -320,6 +334,11 @@ export class Framer<In, Reason, Failure> {
     if (isEnd && from === to && this.#skipping !== undefined) out.push(this.#skipped(this.#skipping, base + to))
     this.#offset = base + from
     return from
+  }
+
+  #reason(): Reason {
+    const reason = this.#found.reason
+    return typeof reason === "function" ? (reason as () => Reason)() : reason!
   }
 
   /** Where the next frame begins, or, where `found` says `more`, up to where bytes can be dropped. */
