@@ -1,6 +1,8 @@
 export * as Codec from "./Codec.ts"
+export * as Cobs from "./codec/Cobs.ts"
 export * as Delimited from "./codec/Delimited.ts"
 export * as Lines from "./codec/Lines.ts"
+export * as Slip from "./codec/Slip.ts"
 export * as Connection from "./Connection.ts"
 export * as Endpoint from "./Endpoint.ts"
 export * as FrameError from "./FrameError.ts"
