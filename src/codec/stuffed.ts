@@ -40,7 +40,7 @@ export const framing = (stuffing: Stuffing, max: number): Framing<Uint8Array, Ui
       let to = from
       while (ends.length < room && to - from < runBytes) {
         const end = bytes.indexOf(mark, to)
-        if (end < 0 || end - to > stuffedMax) break
+        if (end < 0) break
         ends.push(end)
         to = end + 1
       }

@@ -99,6 +99,13 @@ describe("Cobs.codec", () => {
     assert.isTrue(Buffer.concat(again).equals(Buffer.concat(frames)))
   })
 
+  it("copies many frames together, and not so many that one which is kept pins much", () => {
+    const bytes = join(...Array.from({ length: 1000 }, () => encoded(Cobs.codec(), noise(100))))
+    const buffers = new Set(Codec.decodeAll(Cobs.codec(), [bytes]).frames.map((frame) => frame.buffer))
+    assert.isBelow(buffers.size, 20)
+    for (const buffer of buffers) assert.isBelow(buffer.byteLength, 8192 + 110)
+  })
+
   it("takes zeros with nothing between them for padding", () => {
     readsAndGoesOn(Cobs.codec(), hex("00"), [], more)
     readsAndGoesOn(Cobs.codec(), hex("00 00 02 11 00 00 00 01 00 00"), [hex("11"), hex("")], more)
