@@ -185,7 +185,7 @@ export class Framer<In, Reason, Failure> {
       }
       // What is left stands in the chunk itself.
       at = reached
-      this.#from = this.#to = 0
+      this.#clear()
     }
     if (at < bytes.length) {
       if (this.#from === this.#to && this.#error === undefined) at = this.#scan(bytes, at, out, limit, false)
@@ -245,7 +245,10 @@ export class Framer<In, Reason, Failure> {
 
   #scanKept(out: Array<In>, limit: number, isEnd: boolean): void {
     this.#from = this.#scan(this.#buffer.subarray(0, this.#to), this.#from, out, limit, isEnd)
-    if (this.#from < this.#to) return
+    if (this.#from === this.#to) this.#clear()
+  }
+
+  #clear(): void {
     this.#from = this.#to = 0
     if (this.#buffer.length > idleBytes) this.#buffer = nothing
   }
