@@ -137,6 +137,8 @@ interface Mark<Reason> {
   readonly offset: number
   readonly skipping?: Skipping<Reason> | undefined
   readonly finder?: Finder<Reason> | undefined
+  /** Nothing where the time when the last of it came is not known yet. */
+  readonly arrivedMs?: number | undefined
 }
 
 export class Framer<In, Reason, Failure> {
@@ -159,8 +161,8 @@ export class Framer<In, Reason, Failure> {
   #error: Failure | undefined = undefined
   /** There may be whole frames in what is kept. */
   #isStopped = false
-  #hasArrived = false
-  #arrivedMs = 0
+  #hasArrived: boolean
+  #arrivedMs: number
   /** Only where time ends frames. */
   declare due?: (nowMs: number, out: Array<In>) => number | undefined
 
@@ -173,12 +175,14 @@ export class Framer<In, Reason, Failure> {
     this.#framing = framing
     this.#onBroken = onBroken
     this.#telling = telling
-    const { finder, offset, skipping }: Mark<Reason> = typeof mark === "number"
+    const { arrivedMs, finder, offset, skipping }: Mark<Reason> = typeof mark === "number"
       ? { offset: mark }
       : mark as Mark<Reason>
     this.#finder = finder?.fork?.() ?? framing.finder()
     this.#offset = offset
     this.#skipping = skipping
+    this.#hasArrived = arrivedMs === undefined
+    this.#arrivedMs = arrivedMs ?? 0
     if (framing.gapMs !== undefined) this.due = (nowMs, out) => this.#due(nowMs, out)
   }
 
@@ -234,8 +238,12 @@ export class Framer<In, Reason, Failure> {
   mark(): unknown {
     // Asked for at every pull: mostly a number will do.
     if (this.#skipping === undefined) return this.#offset
-    const finder = this.#finder.fork?.()
-    return { offset: this.#offset, skipping: this.#skipping, finder } satisfies Mark<Reason>
+    return {
+      offset: this.#offset,
+      skipping: this.#skipping,
+      finder: this.#finder.fork?.(),
+      arrivedMs: this.#hasArrived ? undefined : this.#arrivedMs
+    } satisfies Mark<Reason>
   }
 
   #due(nowMs: number, out: Array<In>): number | undefined {
@@ -302,7 +310,7 @@ export class Framer<In, Reason, Failure> {
       if (from === to) break
       if (takeMany === "now" && skipping === undefined) {
         const next = framing.takeMany!(bytes, from, out, limit - out.length)
-        takeMany = next > from ? "later" : "never"
+        if (next === from) takeMany = "never"
         from = next
         continue
       }
