@@ -162,10 +162,11 @@ describe("Framer", () => {
 
   it("asks a finder for another that stands where it stands", () => {
     let forks = 0
-    const finder: Finder<string> = {
-      ...digits,
-      fork: () => ({ ...digits, fork: () => ({ ...digits, find: () => void forks++ }) })
+    const find: Finder<string>["find"] = (_bytes, _from, _searched, found) => {
+      forks++
+      found.more(1)
     }
+    const finder: Finder<string> = { ...digits, fork: () => ({ ...digits, fork: () => ({ find }) }) }
     const decoder = framer(framing(finder), "skip")
     decoder.decode(utf8("9abc"), [], 1)
     framer(framing(finder), "skip", decoder.mark()).decode(utf8("defghi1"), [], 9)
