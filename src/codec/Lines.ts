@@ -180,7 +180,9 @@ class LineFraming implements Framing<string, string>, Finder {
       }
     }
     if (end - from > this.#max && lines.some((line) => line.length > this.#max)) return from
-    for (const line of lines) out.push(line)
+    // All in one call is a tenth faster, and each takes room on the stack.
+    if (lines.length <= 8192) out.push(...lines)
+    else for (const line of lines) out.push(line)
     return next
   }
 
