@@ -194,6 +194,11 @@ export class Framer<In, Reason, Failure> {
       return this.#error
     }
     this.#hasArrived = true
+    // Small pieces of a frame whose length is known: nobody needs to look at them.
+    if (bytes.length < this.#need - (this.#to - this.#from)) {
+      this.#keep(bytes, 0, bytes.length)
+      return undefined
+    }
     if (this.#isStopped) this.#scanKept(out, limit, false)
     let at = 0
     // Of the chunk, little more is copied than the end of the frame that was begun before.
@@ -270,8 +275,13 @@ export class Framer<In, Reason, Failure> {
       this.#from = 0
       this.#to = kept
     }
-    this.#buffer.set(more === bytes.length ? bytes : bytes.subarray(from, to), this.#to)
-    this.#to += more
+    if (more > 32) {
+      this.#buffer.set(more === bytes.length ? bytes : bytes.subarray(from, to), this.#to)
+      this.#to += more
+    } else {
+      // Cheaper than a call for so few.
+      for (let i = from; i < to; i++) this.#buffer[this.#to++] = bytes[i]!
+    }
   }
 
   #scanKept(out: Array<In>, limit: number, isEnd: boolean): void {
