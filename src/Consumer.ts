@@ -990,8 +990,11 @@ class Through<A, E> {
       this.#look()
       return Effect.onExitPrimitive(write(), (exit) => {
         this.#pending--
-        if (this.#pending === 0) this.#hold(false)
-        if (Exit.isFailure(exit) && isFatal(exit.cause)) this.intake.stop(closedBy("close", exit.cause))
+        if (Exit.isFailure(exit)) {
+          if (isFatal(exit.cause)) this.intake.stop(closedBy("close", exit.cause))
+          // It may be the first to hear of the end: nobody is resumed for that.
+          this.#look()
+        } else if (this.#pending === 0) this.#hold(false)
         return undefined
       })
     })
@@ -1002,7 +1005,7 @@ class Through<A, E> {
     this.#isLooking = true
     this.#dispatcher.scheduleTask(() => {
       this.#isLooking = false
-      if (this.#pending > 0) this.#hold(true)
+      this.#hold(this.#pending > 0)
     }, 0)
   }
 
