@@ -842,9 +842,9 @@ class Intake {
       this.#holds += holds ? 1 : -1
       if (this.fault !== undefined) return
       const isPaused = this.#holds > 0
+      // Before anyone is told, who may come back here.
+      this.state.set(isPaused ? "paused" : "flowing")
       this.#registered?.want(isPaused)
-      // Whoever was told may have ended it.
-      if (this.fault === undefined) this.state.set(this.#holds > 0 ? "paused" : "flowing")
     }
   }
 
