@@ -5,6 +5,9 @@
  * what becomes of an item for which there is no room is part of its type. `make` gives one that keeps what it is given
  * for a reader; the others pass it on: to a connection, a queue, a sink, or to several consumers. A producer that heeds
  * `pause` loses nothing under any policy.
+ *
+ * To close is to ask the producer to come to its end: `stop` is called once, and the close waits until it unregisters, at
+ * most for the close timeout. Until then its writes are taken; what was accepted is flushed, and later writes are refused.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -32,6 +35,7 @@ import { durationOf, isCount } from "./internal/check.ts"
 import { type Level as LevelModel, setStack, stacksOf } from "./internal/levels.ts"
 import { type Signal, Steering } from "./internal/steering.ts"
 import { TokenBucket } from "./internal/tokenBucket.ts"
+import { underneath } from "./internal/underneath.ts"
 import { Watched } from "./internal/watched.ts"
 import { BadSize, type Fault, type Marks as MarksModel, WaterBuffer, type Writer } from "./internal/waterBuffer.ts"
 import type { Producer, Unpausable } from "./Producer.ts"
@@ -427,7 +431,15 @@ export const fromConnection: {
         return Effect.timeoutOrElse(intake.freed, { duration: closeTimeout, orElse: () => late })
       }).pipe(Effect.andThen(Effect.sync(() => intake.stop(closedBy(by)))), Effect.andThen(end))
     }
-    return Object.assign(through.consumer([]), {
+    const consumer = through.consumer([], () => {
+      const duplex = underneath(connection)?.duplex
+      return {
+        size: duplex?.outputBytes ?? 0,
+        highWaterMark: duplex?.settings.highWaterMark ?? 0,
+        lowWaterMark: duplex?.settings.lowWaterMark ?? 0
+      }
+    })
+    return Object.assign(consumer, {
       writeAll: (items: ReadonlyArray<unknown>) => through.run(() => connection.writeAll(items)),
       close: Effect.onInterrupt(endBy("close", connection.close), () => connection.abort),
       abort: Effect.andThen(Effect.sync(() => intake.stop(closedBy("abort"))), connection.abort),
@@ -615,15 +627,14 @@ export interface Rate {
  *
  * ```ts import.meta.vitest
  * import { Effect } from "effect"
- * import { Consumer, TestTransport } from "effect-transport"
+ * import { Consumer, TestTransport, Transport } from "effect-transport"
  *
  * const program = Effect.gen(function*() {
  *   const [a, b] = yield* TestTransport.pair()
  *   const fast = yield* Consumer.fromConnection(a)
  *   const slow = yield* Consumer.rateLimit(fast, { bytesPerSecond: 1000, burst: 100 })
  *   yield* slow.write(new Uint8Array(100))
- *   yield* slow.close
- *   return (yield* b.buffered).reading
+ *   return (yield* Transport.readExactly(b, 100)).length
  * })
  *
  * await Effect.runPromise(Effect.scoped(program)) // => 100
@@ -733,7 +744,7 @@ export const broadcast = <A, E>(
 
 /**
  * How full a consumer is, and all that it writes to, from the top down. Empty for a consumer that is not made here. Where
- * a level holds nothing itself, its marks are 0.
+ * a level holds nothing itself, its marks are 0; over a transport they are those of the transport.
  *
  * @category combinators
  * @since 0.1.0
@@ -988,7 +999,7 @@ class Through<A, E> {
       if (fault !== undefined) return Effect.fail(this.intake.error("write", fault, "NotSent"))
       this.#pending++
       this.#look()
-      return Effect.onExitPrimitive(write(), (exit) => {
+      return Effect.onExitPrimitive(Effect.suspend(write), (exit) => {
         this.#pending--
         if (Exit.isFailure(exit)) {
           if (isFatal(exit.cause)) this.intake.stop(closedBy("close", exit.cause))
@@ -1009,7 +1020,10 @@ class Through<A, E> {
     }, 0)
   }
 
-  consumer(below: ReadonlyArray<object>): Consumer<A, E | TransportError.TransportError> {
+  consumer(
+    below: ReadonlyArray<object>,
+    held: () => Pick<Level, "size" | "highWaterMark" | "lowWaterMark"> = () => nothing
+  ): Consumer<A, E | TransportError.TransportError> {
     const { intake } = this
     const { name, state } = intake
     const consumer: Consumer<A, E | TransportError.TransportError> = {
@@ -1024,17 +1038,17 @@ class Through<A, E> {
       level: () => ({
         name,
         state: state.value,
-        size: 0,
         length: 0,
         waiting: this.#pending,
         dropped: 0,
-        highWaterMark: 0,
-        lowWaterMark: 0
+        ...held()
       })
     })
     return consumer
   }
 }
+
+const nothing = { size: 0, highWaterMark: 0, lowWaterMark: 0 }
 
 const makeThrough = <A, E>(
   name: string,

@@ -116,7 +116,7 @@ export interface Emitter<in A, in E> {
  */
 export class WriteFailed extends Data.TaggedError("WriteFailed")<{ readonly cause: unknown }> {
   override get message(): string {
-    return `the consumer refused an item: ${this.cause}`
+    return `the consumer refused an item${this.cause instanceof Error ? `: ${this.cause.message}` : ""}`
   }
 }
 
@@ -298,7 +298,7 @@ export function* wait<A, E>(effect: Effect.Effect<A, E>): Generator<Wait, A, any
  */
 export const fromGenerator = <A, E>(
   generate: (
-    consumer: Consumer<Exclude<A, Wait>, unknown>
+    consumer: Consumer<never, unknown>
   ) => Iterator<A, unknown, any> | AsyncIterator<A, unknown, any>,
   onError: (error: unknown) => E
 ): Effect.Effect<Finite<Exclude<A, Wait>, E>> =>
@@ -418,8 +418,13 @@ export const fromUnpausable = <A, E = never>(
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * Registers the producer, and waits for its end: `ended`, with the consumer's own error in place of `WriteFailed`.
- * Interrupted, it stops the producer. The consumer lives on.
+ * Registers the producer, and waits until all has been written. Interrupted, it stops the producer. The consumer lives
+ * on.
+ *
+ * **Details**
+ *
+ * Fails with what the source fails with, with what the consumer's `write` fails with, and with `Closed` when the consumer
+ * stopped the producer before it had no more.
  *
  * **Example** (Sending a stream over a transport)
  *
@@ -457,8 +462,16 @@ export const runInto: {
       Effect.gen(function*() {
         // First, so that somebody waits for the end when it comes.
         const ended = yield* Effect.forkScoped(self.ended, { startImmediately: true })
-        yield* Effect.onInterrupt(consumer.register(self), () => self.stop)
-        return yield* Fiber.join(ended)
+        let isStopped = false
+        const stop = Effect.suspend(() => {
+          isStopped = true
+          return self.stop
+        })
+        yield* Effect.onInterrupt(consumer.register({ ...self, stop }), () => self.stop)
+        yield* Fiber.join(ended)
+        if (isStopped) {
+          return yield* TransportError.make("write", "consumer", new TransportError.Closed({ by: "close" }))
+        }
       })
     ).pipe(
       Effect.catch((error): Effect.Effect<never, E | E2 | TransportError.TransportError> =>

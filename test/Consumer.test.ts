@@ -553,11 +553,13 @@ describe("Consumer: joining with Effect", () => {
       yield* enough.writeAll([1, 2, 3])
       assert.deepStrictEqual(yield* enough.result, [1, 2])
       assert.strictEqual(yield* outcome(enough.write(4)), "Closed by abort")
-      const failing = yield* Consumer.fromSink(Sink.forEach((_: number) => Effect.fail("broken" as const)))
+      const failing = yield* Consumer.fromSink(
+        Sink.forEach((item: number) => Effect.fail(`broken by ${item}` as const))
+      )
       yield* failing.write(1)
-      assert.strictEqual(yield* Effect.flip(failing.result), "broken")
+      assert.strictEqual(yield* Effect.flip(failing.result), "broken by 1")
       const error = yield* Effect.flip(failing.write(2))
-      assert.deepStrictEqual(error.cause, Cause.fail("broken"))
+      assert.deepStrictEqual(error.cause, Cause.fail("broken by 1"))
     }))
 
   it.effect("fromWrite pauses while the function waits, with the services at hand", () =>
@@ -776,6 +778,22 @@ describe("Consumer.levels", () => {
         [["top", "paused", 2, 4], ["all", "paused", 0, 0], ["one", "paused", 3, 2], ["other", "flowing", 3, 8]]
       )
       assert.deepStrictEqual(yield* Consumer.levels({ ...top }), [])
+    }))
+
+  it.effect("shows the marks of a transport, and what that holds", () =>
+    Effect.gen(function*() {
+      const [a] = yield* TestTransport.pair({ highWaterMark: 8, readMark: 4 })
+      const top = yield* Consumer.buffer(yield* Consumer.fromConnection(a), { highWaterMark: 4 })
+      const writing = yield* Effect.forkChild(Effect.forEach("abcdef", (item) => top.write(bytes(item.repeat(4)))))
+      yield* settle
+      const levels = yield* Consumer.levels(top)
+      assert.deepStrictEqual(
+        levels.map((
+          { highWaterMark, lowWaterMark, name, size, state, waiting }
+        ) => [name, state, size, waiting, highWaterMark, lowWaterMark]),
+        [["consumer", "paused", 8, 0, 4, 1], ["connection", "paused", 12, 1, 8, 2]]
+      )
+      yield* Fiber.join(writing)
     }))
 
   it.effect("levelChanges shows them again whenever one changes its state, and ends when all have stopped", () =>

@@ -58,8 +58,8 @@ export class BadSize {
 
 export type Answer = "taken" | "wait" | "full" | "shut" | BadSize
 
-export const byteMarks: Marks = { highWaterMark: 65_536, lowWaterMark: 16_384 }
-export const itemMarks: Marks = { highWaterMark: 16, lowWaterMark: 4 }
+const byteMarks: Marks = { highWaterMark: 65_536, lowWaterMark: 16_384 }
+const itemMarks: Marks = { highWaterMark: 16, lowWaterMark: 4 }
 
 export class WaterBuffer<A> {
   readonly policy: Policy
@@ -71,6 +71,7 @@ export class WaterBuffer<A> {
   life: "open" | "ending" | "ended" = "open"
   /** What later calls are answered with; a clean end has one for writes only. */
   fault: Fault | undefined = undefined
+  isAborted = false
 
   readonly #store: Store<A>
   readonly #measure: ((item: A) => number) | undefined
@@ -338,13 +339,12 @@ export class WaterBuffer<A> {
     if (this.life === "ended") return
     this.fault = fault
     this.isAborted = true
-    this.#failLine(fault)
     this.#store.clear()
     this.#finish()
+    // After the end was told: a producer that waits here is stopped, and not refused.
+    this.#ready.push(() => this.#failLine(fault))
     this.#after()
   }
-
-  isAborted = false
 
   #finish(): void {
     this.life = "ended"

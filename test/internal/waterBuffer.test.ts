@@ -73,7 +73,10 @@ describe("WaterBuffer: marks", () => {
           const answer = buffer.offer(size)
           assert.include<unknown>(["taken", policy === "suspend" ? "wait" : "full"], answer)
           assert.isAtMost(buffer.size, Math.max(4 + size, held), policy)
-        } else if (buffer.length > 0) random(4) === 0 ? buffer.takeAll() : buffer.take()
+        } else if (buffer.length > 0) {
+          if (random(4) === 0) buffer.takeAll()
+          else buffer.take()
+        }
         assert.strictEqual(buffer.isFull, pressure.at(-1) ?? false)
         if (buffer.size > 4) assert.isTrue(buffer.isFull)
         if (buffer.size <= 2) assert.isFalse(buffer.isFull)
