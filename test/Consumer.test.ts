@@ -409,6 +409,17 @@ describe("Consumer: its producer", () => {
       assert.deepStrictEqual(calls, ["halfRegister"])
     }))
 
+  it.effect("a call that still runs at the end of its scope is interrupted", () =>
+    Effect.gen(function*() {
+      const consumer = yield* Consumer.make<string>(small)
+      const { calls, producer } = recorder()
+      const pause = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void calls.push("interrupted")))
+      yield* Effect.scoped(
+        Effect.andThen(consumer.register({ ...producer, pause }), consumer.writeAll(["a", "b", "c"]))
+      )
+      assert.deepStrictEqual(calls, ["halfRegister", "interrupted"])
+    }))
+
   it.effect("no pause comes while halfRegister still runs, and it comes then", () =>
     Effect.gen(function*() {
       const consumer = yield* Consumer.make<string>(small)
@@ -739,6 +750,19 @@ describe("Consumer.broadcast", () => {
       yield* other.abort
       assert.strictEqual(yield* outcome(consumer.write(5)), "Closed by close")
       assert.deepStrictEqual(calls, ["halfRegister", "pause", "resume", "stop"])
+    }))
+
+  it.effect("a write that waits for one that stops is done when the others have taken the item", () =>
+    Effect.gen(function*() {
+      const slow = yield* Consumer.make<number>({ highWaterMark: 0 })
+      const other = yield* Consumer.make<number>()
+      const consumer = yield* Consumer.broadcast([slow, other])
+      yield* consumer.write(1)
+      const waiting = yield* Effect.forkChild(outcome(consumer.write(2)), { startImmediately: true })
+      yield* settle
+      yield* slow.abort
+      assert.strictEqual(yield* Fiber.join(waiting), "success")
+      assert.deepStrictEqual(yield* other.takeAll, [1, 2])
     }))
 
   it.effect("fails with what a member that lives refuses, after the others have taken it", () =>

@@ -198,6 +198,26 @@ describe("Producer.fromStream", () => {
     }))
 })
 
+describe("Producer.fromIterable", () => {
+  it.effect("reads nothing ahead while it is paused", () =>
+    Effect.gen(function*() {
+      let read = 0
+      const items = {
+        *[Symbol.iterator]() {
+          for (;;) yield ++read
+        }
+      }
+      const consumer = yield* Consumer.make<number>(small)
+      yield* consumer.register(yield* Producer.fromIterable(items))
+      yield* settle
+      // It is not told of a pause before it is registered: its fourth write waits.
+      assert.strictEqual(read, 4)
+      yield* consumer.takeAll
+      yield* settle
+      assert.strictEqual(read, 6)
+    }))
+})
+
 describe("Producer: ended", () => {
   it.effect("fails with WriteFailed, and runInto with the consumer's own error", () =>
     Effect.gen(function*() {
@@ -337,8 +357,9 @@ describe("Producer.fromGenerator: the three objections of PEP 3153", () => {
       const negative = yield* Producer.fromGenerator(async function*() {
         yield -1
       }, onError)
-      const error = yield* Effect.flip(Producer.runInto(negative, refused))
-      assert.strictEqual((error as { readonly _tag: string })._tag, "Mine")
+      yield* refused.register(negative)
+      const error = yield* Effect.flip(negative.ended)
+      assert.strictEqual(error._tag, "Mine")
     }))
 
   it.effect("knows its consumer: it may ask how full that is", () =>
@@ -427,8 +448,8 @@ describe("Producer.fromCallback", () => {
       assert.deepStrictEqual(log, ["pause", "resume"])
       for (const item of [6, 7, 8, 9, 10]) emitter().emit(item)
       assert.isFalse(emitter().emit(11))
-      assert.isFalse(emitter().emit(12))
       assert.strictEqual(yield* outcome(producer.ended), "LimitExceeded")
+      assert.isFalse(emitter().emit(12))
       assert.deepStrictEqual(log, ["pause", "resume", "pause", "stop"])
       assert.deepStrictEqual(yield* consumer.takeAll, [6, 7, 8])
     }))

@@ -57,6 +57,20 @@ describe("WaterBuffer: marks", () => {
     assert.deepStrictEqual([buffer.size, log, pressure], [5, ["one taken"], [true]])
   })
 
+  it("tells each turn once to one who drains and fills it from inside", () => {
+    const pressure: Array<boolean> = []
+    const { buffer } = make<number>({
+      onPressure: (isFull) => {
+        pressure.push(isFull)
+        if (pressure.length > 8) return
+        if (isFull) buffer.takeAll()
+        else for (let i = 0; i < 5; i++) buffer.offer(i)
+      }
+    })
+    for (let i = 0; i < 5; i++) buffer.offer(i)
+    assert.deepStrictEqual(pressure, [true, false, true, false, true, false, true, false, true])
+  })
+
   it("alternates strictly under random writes and reads of any policy", () => {
     let seed = 7
     const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below
@@ -194,12 +208,12 @@ describe("WaterBuffer: policies", () => {
     assert.deepStrictEqual([buffer.size, buffer.dropped], [5, 0])
     // a1 is superseded by a2.
     buffer.offer("e1")
-    // b1 by what comes.
-    buffer.offer("b2")
+    // c1 by what comes.
+    buffer.offer("c2")
     assert.strictEqual(buffer.dropped, 2)
-    // Nothing is superseded: a2 is the oldest.
+    // Nothing is superseded: b1 is the oldest.
     buffer.offer("f1")
-    assert.deepStrictEqual([buffer.dropped, buffer.takeAll()], [3, ["c1", "d1", "e1", "b2", "f1"]])
+    assert.deepStrictEqual([buffer.dropped, buffer.takeAll()], [3, ["a2", "d1", "e1", "c2", "f1"]])
   })
 
   it("latest: loses nothing below the bound, and forgets what was taken", () => {
