@@ -624,6 +624,20 @@ describe("Consumer.buffer", () => {
       yield* below.register(recorder().producer)
     }))
 
+  it.effect("close waits for the last item, which is on its way", () =>
+    Effect.gen(function*() {
+      const open = yield* Deferred.make<void>()
+      const below = yield* Consumer.fromWrite<number, never, never>(() => Deferred.await(open))
+      const consumer = yield* Consumer.buffer(below)
+      yield* consumer.write(1)
+      yield* settle
+      const closing = yield* Effect.forkChild(consumer.close, { startImmediately: true })
+      yield* settle
+      assert.isUndefined(closing.pollUnsafe())
+      yield* Deferred.succeed(open, undefined)
+      yield* Fiber.join(closing)
+    }))
+
   it.effect("is aborted when the one below stops, or refuses an item", () =>
     Effect.gen(function*() {
       const below = yield* Consumer.make<number>()

@@ -757,7 +757,8 @@ describe("Producer.merge", () => {
       const failing = yield* Producer.fromStream(Stream.concat(Stream.make(1), Stream.fail("broken" as const)))
       const endless = yield* Producer.fromStream(Stream.never)
       const producer = yield* Producer.merge<number, "broken">([failing, endless])
-      assert.strictEqual(yield* Effect.flip(Producer.runInto(producer, consumer)), "broken")
+      yield* consumer.register(producer)
+      assert.strictEqual(yield* Effect.flip(producer.ended), "broken")
       yield* endless.ended
     }))
 

@@ -210,10 +210,11 @@ describe("WaterBuffer: policies", () => {
     buffer.offer("e1")
     // c1 by what comes.
     buffer.offer("c2")
-    assert.strictEqual(buffer.dropped, 2)
-    // Nothing is superseded: b1 is the oldest.
+    assert.strictEqual(buffer.take(), "b1")
     buffer.offer("f1")
-    assert.deepStrictEqual([buffer.dropped, buffer.takeAll()], [3, ["a2", "d1", "e1", "c2", "f1"]])
+    // Nothing is superseded: a2 is the oldest.
+    buffer.offer("g1")
+    assert.deepStrictEqual([buffer.dropped, buffer.takeAll()], [3, ["d1", "e1", "c2", "f1", "g1"]])
   })
 
   it("latest: loses nothing below the bound, and forgets what was taken", () => {
