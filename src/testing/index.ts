@@ -1,1 +1,2 @@
+export * as ProducerLaws from "./ProducerLaws.ts"
 export * as TransportLaws from "./TransportLaws.ts"

@@ -1,1 +1,2 @@
+export { producerLaws } from "./producerLaws.ts"
 export { transportLaws } from "./transportLaws.ts"

@@ -1,0 +1,979 @@
+/**
+ * The active side of flow control: what writes to a consumer, and heeds it when it says pause, resume and stop.
+ *
+ * PEP 3153's producer, made of what a program has: a stream, an iterable, a generator, a connection, a queue, or a source
+ * that calls back. A producer serves one consumer in its life. One that was made here begins when it is registered, never
+ * writes while it is paused, unregisters when it has no more, and tells by `ended` how it went. A source that cannot be
+ * paused is no `Producer`: only a consumer whose policy says what it loses takes it.
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { dual } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import * as Pull from "effect/Pull"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Connection } from "./Connection.ts"
+import * as Consumers from "./Consumer.ts"
+import type { Consumer } from "./Consumer.ts"
+import { isCount } from "./internal/check.ts"
+import { Gate } from "./internal/gate.ts"
+import * as TransportError from "./TransportError.ts"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Models
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * A source that writes to a consumer and cannot be paused.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Unpausable<out A> {
+  /** No more, for good: the consumer takes nothing any longer. Called once, by the consumer, and never followed by more. */
+  readonly stop: Effect.Effect<void>
+  /** Called once by `register`, before any pause or resume: from now on the producer writes to this consumer. */
+  readonly halfRegister: (consumer: Consumer<A, unknown>) => Effect.Effect<void, never, Scope.Scope>
+}
+
+/**
+ * What writes to a consumer. It begins un-paused.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Producer<out A> extends Unpausable<A> {
+  /** Write no more until `resume`. A write that is under way may end. */
+  readonly pause: Effect.Effect<void>
+  /** Follows a pause, and nothing else. */
+  readonly resume: Effect.Effect<void>
+}
+
+/**
+ * A producer that was made here: it tells how it went.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Finite<out A, out E> extends Producer<A>, Ending<E> {}
+
+/**
+ * A source that cannot be paused, and tells how it went.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FiniteUnpausable<out A, out E> extends Unpausable<A>, Ending<E> {}
+
+/**
+ * How a producer went.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ending<out E> {
+  /**
+   * Waits until it has unregistered. Succeeds when it had no more or was stopped; fails with what its source failed
+   * with, or with `WriteFailed`. A failure that nobody waits for is logged.
+   */
+  readonly ended: Effect.Effect<void, E | WriteFailed>
+}
+
+/**
+ * What a source that calls back is given.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Emitter<in A, in E> {
+  /** Hands over an item. False: pause now, if you can. Afterwards, and after the end, nothing is taken. */
+  readonly emit: (item: A) => boolean
+  /** There is no more. What was emitted before is still written. */
+  readonly end: () => void
+  /** As `end`; the producer fails with it. */
+  readonly fail: (error: E) => void
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Errors
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * The consumer refused an item, and so the producer ended; `cause` has what its `write` failed with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class WriteFailed extends Data.TaggedError("WriteFailed")<{ readonly cause: unknown }> {
+  override get message(): string {
+    return `the consumer refused an item${this.cause instanceof Error ? `: ${this.cause.message}` : ""}`
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Services
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * The class of a service that is a producer.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface ServiceClass<in out Self, in out Id extends string, in out A, in out E>
+  extends Context.ServiceClass<Self, Id, Finite<A, E>>
+{
+  /** Provides what the effect makes. */
+  readonly layer: <E2, R>(make: Effect.Effect<Finite<A, E>, E2, R>) => Layer.Layer<Self, E2, Exclude<R, Scope.Scope>>
+}
+
+/**
+ * A producer as a service: where a program's items come from, named by its type.
+ *
+ * **Example** (Reading whatever gives the numbers)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Stream } from "effect"
+ * import { Producer } from "effect-transport"
+ *
+ * class Numbers extends Producer.Service<Numbers, number>()("app/Numbers") {}
+ *
+ * const program = Effect.flatMap(Numbers, (numbers) => Stream.runCollect(Producer.toStream(numbers)))
+ *
+ * const main = program.pipe(Effect.provide(Numbers.layer(Producer.fromIterable([1, 2, 3]))))
+ *
+ * await Effect.runPromise(main) // => [1, 2, 3]
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Service = <Self, A, E = never>() =>
+<const Id extends string>(
+  id: Id
+): ServiceClass<Self, Id, A, E> =>
+  Object.assign(Context.Service<Self, Finite<A, E>>()(id), {
+    layer<E2, R>(this: Context.Key<Self, Finite<A, E>>, make: Effect.Effect<Finite<A, E>, E2, R>) {
+      return Layer.effect(this, make)
+    }
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Constructors
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * A producer of what a stream emits. The stream runs from `halfRegister` on; its services are taken now.
+ *
+ * **Details**
+ *
+ * While it is paused nothing is pulled, and of a batch that was pulled before, the rest waits. What it held when it was
+ * stopped is lost.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromStream = <A, E, R>(stream: Stream.Stream<A, E, R>): Effect.Effect<Finite<A, E>, never, R> =>
+  Effect.contextWith((context: Context.Context<R>) =>
+    Effect.sync(() =>
+      driven<A, E>(() => Effect.map(Stream.toPull(Stream.provideContext(stream, context)), (pull) => ({ pull })))
+    )
+  )
+
+/**
+ * A producer of the items of an iterable, read as they are needed. What the iterable throws is a defect.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromIterable = <A>(iterable: Iterable<A>): Effect.Effect<Finite<A, never>> =>
+  Effect.sync(() =>
+    driven<A, never>(() =>
+      Effect.map(
+        Effect.acquireRelease(
+          Effect.sync(() => iterable[Symbol.iterator]()),
+          (iterator) => Effect.sync(() => iterator.return?.())
+        ),
+        (iterator) => ({
+          pull: Effect.suspend(() => {
+            const next = iterator.next()
+            return next.done === true ? Cause.done() : Effect.succeed([next.value] as const)
+          })
+        })
+      )
+    )
+  )
+
+/**
+ * A producer of the items of an async iterable, read as they are needed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromAsyncIterable = <A, E>(
+  iterable: AsyncIterable<A>,
+  onError: (error: unknown) => E
+): Effect.Effect<Finite<A, E>> => fromStream(Stream.fromAsyncIterable(iterable, onError))
+
+/**
+ * What a generator yields to wait for an effect; made by `wait`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Wait {
+  readonly effect: Effect.Effect<unknown, unknown>
+
+  constructor(effect: Effect.Effect<unknown, unknown>) {
+    this.effect = effect
+  }
+}
+
+/**
+ * Waits in a generator, and answers with the effect's result: for when there is no item yet. A failure is thrown in the
+ * generator, which may catch it and go on.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export function* wait<A, E>(effect: Effect.Effect<A, E>): Generator<Wait, A, any> {
+  return yield new Wait(effect)
+}
+
+/**
+ * A producer of what a generator yields, sync or async, which knows its consumer.
+ *
+ * **Details**
+ *
+ * PEP 3153 has three objections to generators as producers. That one with no item yet has no way to say so: it waits,
+ * with `yield* Producer.wait(effect)`, or by `await`, and nothing else waits with it. That one which raises loses its
+ * state: an item that the consumer refuses, and an effect that fails, are thrown where it stands, and if it catches them
+ * it goes on with all that it has. That only its consumer knows it, and not the other way round: it is given its
+ * consumer, and may ask for its state or its levels.
+ *
+ * What it does not catch ends it, and `onError` makes the failure of it. When it is stopped, its `finally` is run.
+ *
+ * **Example** (Trying an item again)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { Consumer, Producer } from "effect-transport"
+ *
+ * const program = Effect.gen(function*() {
+ *   const consumer = yield* Consumer.make<string>({ policy: "fail", highWaterMark: 0 })
+ *   const producer = yield* Producer.fromGenerator(function*() {
+ *     let tries = 0
+ *     for (const item of ["a", "b"]) {
+ *       for (let isTaken = false; !isTaken;) {
+ *         tries++
+ *         try {
+ *           yield `${item}${tries}`
+ *           isTaken = true
+ *         } catch {
+ *           yield* Producer.wait(consumer.take)
+ *         }
+ *       }
+ *     }
+ *   }, (error) => error)
+ *   yield* consumer.register(producer)
+ *   yield* producer.ended
+ *   return yield* consumer.take
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => "b3"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromGenerator = <A, E>(
+  generate: (
+    consumer: Consumer<never, unknown>
+  ) => Iterator<A, unknown, any> | AsyncIterator<A, unknown, any>,
+  onError: (error: unknown) => E
+): Effect.Effect<Finite<Exclude<A, Wait>, E>> =>
+  Effect.sync(() =>
+    driven<Exclude<A, Wait>, E>((consumer) =>
+      Effect.map(
+        Effect.acquireRelease(
+          Effect.sync(() => new Generating<Exclude<A, Wait>, E>(generate(consumer), onError)),
+          (generating) => generating.end
+        ),
+        (generating) => ({ pull: generating.pull, refused: (error) => generating.refused(error) })
+      )
+    )
+  )
+
+/**
+ * A producer of what a connection receives: a transport is a producer of its input.
+ *
+ * **Details**
+ *
+ * It holds the reader's lease while it is registered; `ended` fails with `Busy` where another has it. While it is paused
+ * the peer is held back. Nothing is lost when it stops: what was pulled and not taken goes back, and the next reader sees
+ * it first.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromConnection = <In, Out, E>(connection: Connection<In, Out, E>): Effect.Effect<Finite<In, E>> =>
+  Effect.sync(() => driven<In, E>(() => connection.reader))
+
+/**
+ * A producer of what is taken from a queue of Effect's, one at a time. It ends with the queue; an item that it holds when
+ * it is stopped is lost.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromQueue = <A, E>(
+  queue: Queue.Dequeue<A, E>
+): Effect.Effect<Finite<A, Exclude<E, Cause.Done>>> =>
+  Effect.sync(() =>
+    driven<A, Exclude<E, Cause.Done>>(() =>
+      Effect.succeed({
+        pull: Effect.map(Queue.take(queue), (item) => [item] as const) as Pulling<A, Exclude<E, Cause.Done>>
+      })
+    )
+  )
+
+/**
+ * A producer of what is published from now on. The subscription lives as long as the registration.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromPubSub = <A>(pubsub: PubSub.PubSub<A>): Effect.Effect<Finite<A, never>> =>
+  Effect.sync(() =>
+    driven<A, never>(() =>
+      Effect.map(PubSub.subscribe(pubsub), (subscription) => ({
+        pull: Effect.map(PubSub.take(subscription), (item) => [item] as const)
+      }))
+    )
+  )
+
+/**
+ * A producer of what a source gives by calling back, which can be paused.
+ *
+ * **Details**
+ *
+ * `subscribe` is called by `halfRegister`; it begins to emit, and answers with what pauses, resumes and stops it, each of
+ * which is called in turn: `pause` when the consumer says so, or when an item has to wait for it. What still comes after a
+ * pause waits in order, at most `overshootMax` items (default 16): a source that goes on beyond that does not heed its
+ * pause, is stopped, and `ended` fails with `LimitExceeded`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromCallback = <A, E = never>(
+  subscribe: (emitter: Emitter<A, E>) => {
+    readonly pause: () => void
+    readonly resume: () => void
+    readonly stop: () => void
+  },
+  options?: { readonly overshootMax?: number | undefined }
+): Effect.Effect<Finite<A, E | TransportError.TransportError>, TransportError.TransportError> => {
+  const overshootMax = options?.overshootMax ?? 16
+  return isCount(overshootMax, 0)
+    ? Effect.sync(() => new Calling<A, E>(subscribe, overshootMax).producer())
+    : refuse("overshootMax", "a non-negative integer", overshootMax)
+}
+
+/**
+ * A source that gives by calling back and cannot be paused: a clock, a sensor, a signal. `subscribe` answers with what
+ * stops it.
+ *
+ * **When to use**
+ *
+ * Register it with a consumer that sheds (`fail`, `dropNewest`, `dropOldest`, `latest`), or make it a producer with
+ * `buffered`. A consumer that suspends does not take it: its bound would be no backpressure.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromUnpausable = <A, E = never>(
+  subscribe: (emitter: Emitter<A, E>) => () => void
+): Effect.Effect<FiniteUnpausable<A, E | TransportError.TransportError>> =>
+  Effect.sync(() => {
+    const { ended, halfRegister, stop } = new Calling<A, E>((emitter) => {
+      const stop = subscribe(emitter)
+      return { pause: () => {}, resume: () => {}, stop }
+      // Consumers that shed do not wait; one that does for all that is a consumer of somebody else's.
+    }, 16).producer()
+    return { ended, halfRegister, stop }
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Combinators
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * Registers the producer, and waits until all has been written. Interrupted, it stops the producer. The consumer lives
+ * on.
+ *
+ * **Details**
+ *
+ * Fails with what the source fails with, with what the consumer's `write` fails with, and with `Closed` when the consumer
+ * stopped the producer before it had no more.
+ *
+ * **Example** (Sending a stream over a transport)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Stream } from "effect"
+ * import { Connection, Consumer, Producer, TestTransport } from "effect-transport"
+ *
+ * const program = Effect.gen(function*() {
+ *   const [a, b] = yield* TestTransport.pair()
+ *   const consumer = yield* Consumer.fromConnection(a)
+ *   const bytes = Stream.encodeText(Stream.make("hel", "lo"))
+ *   yield* Producer.runInto(yield* Producer.fromStream(bytes), consumer)
+ *   yield* consumer.close
+ *   return yield* Stream.mkString(Stream.decodeText(Connection.stream(b)))
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => "hello"
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const runInto: {
+  <A, E2>(
+    consumer: Consumer<A, E2>
+  ): <E>(self: Finite<A, E>) => Effect.Effect<void, E | E2 | TransportError.TransportError>
+  <A, E, E2>(self: Finite<A, E>, consumer: Consumer<A, E2>): Effect.Effect<void, E | E2 | TransportError.TransportError>
+} = dual(
+  2,
+  <A, E, E2>(
+    self: Finite<A, E>,
+    consumer: Consumer<A, E2>
+  ): Effect.Effect<void, E | E2 | TransportError.TransportError> =>
+    Effect.scoped(
+      Effect.gen(function*() {
+        // First, so that somebody waits for the end when it comes.
+        const ended = yield* Effect.forkScoped(self.ended, { startImmediately: true })
+        let isStopped = false
+        const stop = Effect.suspend(() => {
+          isStopped = true
+          return self.stop
+        })
+        yield* Effect.onInterrupt(consumer.register({ ...self, stop }), () => self.stop)
+        yield* Fiber.join(ended)
+        if (isStopped) {
+          return yield* TransportError.make("write", "consumer", new TransportError.Closed({ by: "close" }))
+        }
+      })
+    ).pipe(
+      Effect.catch((error): Effect.Effect<never, E | E2 | TransportError.TransportError> =>
+        Effect.fail(error instanceof WriteFailed ? error.cause as E2 : error)
+      )
+    )
+)
+
+/**
+ * What a producer writes, as a stream, until it unregisters or ends. The buffer between has the bounds of the options,
+ * and its policy. A producer serves one consumer, so the stream runs once.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const toStream = <A, E = never>(
+  self: Producer<A> | Finite<A, E>,
+  options?: Consumers.Options<A>
+): Stream.Stream<A, E | TransportError.TransportError> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const buffer = yield* Consumers.make<A>(options)
+    const ended = "ended" in self ? yield* Effect.forkScoped(self.ended, { startImmediately: true }) : undefined
+    yield* buffer.register({ ...self, halfRegister: () => self.halfRegister(endingWithProducer(buffer)) })
+    return ended === undefined
+      ? buffer.stream
+      : Stream.concat(buffer.stream, Stream.drain(Stream.fromEffect(outcomeOf(ended))))
+  }))
+
+/**
+ * Makes a producer of a source that cannot be paused: a bounded buffer stands between, which loses what its policy says
+ * while the consumer wants a pause.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const buffered = <A, E, P extends Exclude<Consumers.Policy, "suspend">>(
+  self: FiniteUnpausable<A, E>,
+  options:
+    & Consumers.Options<A>
+    & { readonly policy: P }
+    & (P extends "latest" ? { readonly key: (item: A) => unknown }
+      : unknown)
+): Effect.Effect<Finite<A, E | TransportError.TransportError>, TransportError.TransportError> => {
+  // The policy is checked, and to the buffer all that shed are alike.
+  const make = Consumers.make as unknown as (
+    options: Consumers.Options<A>
+  ) => Effect.Effect<Consumers.Shedding<A, "dropNewest">, TransportError.TransportError, Scope.Scope>
+  return Effect.as(
+    // Made once to see whether it can be.
+    Effect.scoped(make(options)),
+    driven<A, E | TransportError.TransportError>(() =>
+      Effect.gen(function*() {
+        const buffer = yield* make(options)
+        const ended = yield* Effect.forkScoped(self.ended, { startImmediately: true })
+        yield* buffer.register({ ...self, halfRegister: () => self.halfRegister(endingWithProducer(buffer)) })
+        yield* Effect.addFinalizer(() => self.stop)
+        return { pull: Pull.catchDone(buffer.takeAll, () => Effect.andThen(outcomeOf(ended), Cause.done())) }
+      })
+    )
+  )
+}
+
+/**
+ * One producer of several: their items as they come, each producer's own in order. Pause, resume and stop go to all. It
+ * ends when all have; when one fails, the others are stopped, and it fails with that.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const merge = <A, E>(producers: ReadonlyArray<Finite<A, E>>): Effect.Effect<Finite<A, E>> =>
+  Effect.sync(() => {
+    const tell = (signal: "pause" | "resume" | "stop") =>
+      Effect.forEach(producers, (producer) => producer[signal], { discard: true })
+    const ending = new End<E>()
+    return {
+      pause: tell("pause"),
+      resume: tell("resume"),
+      stop: Effect.suspend(() => {
+        // Where it was never registered nobody else will say so.
+        if (!ending.isBegun) ending.done(Exit.void)
+        return tell("stop")
+      }),
+      ended: ending.ended,
+      halfRegister: (consumer) =>
+        Effect.gen(function*() {
+          ending.begin()
+          const part: Consumer<A, unknown> = {
+            write: consumer.write,
+            register: consumer.register,
+            unregister: Effect.void,
+            state: consumer.state
+          }
+          const all = Effect.forEach(producers, (producer) => producer.ended, {
+            concurrency: "unbounded",
+            discard: true
+          })
+          yield* Effect.forkScoped(
+            Effect.onExit(
+              Effect.onError(all, () => tell("stop")),
+              (exit) => Effect.andThen(consumer.unregister, ending.finish(exit))
+            ),
+            { startImmediately: true }
+          )
+          for (const producer of producers) yield* producer.halfRegister(part)
+        })
+    }
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Private: how a producer ends
+// ---------------------------------------------------------------------------------------------------------------------
+
+const refuse = (field: string, expected: string, actual: unknown) =>
+  Effect.fail(TransportError.invalidOption("control", "producer", { field, expected, actual }))
+
+class End<E> {
+  isBegun = false
+  #awaited = 0
+  readonly #deferred = Deferred.makeUnsafe<void, E | WriteFailed>()
+
+  readonly ended: Effect.Effect<void, E | WriteFailed> = Effect.suspend(() => {
+    this.#awaited++
+    return Effect.onInterrupt(Deferred.await(this.#deferred), () =>
+      Effect.sync(() => {
+        this.#awaited--
+      }))
+  })
+
+  /** A producer serves one consumer in its life. */
+  begin(): void {
+    if (this.isBegun) throw new Error("a producer is registered once in its life")
+    this.isBegun = true
+  }
+
+  done(exit: Exit.Exit<void, E | WriteFailed>): void {
+    Deferred.doneUnsafe(this.#deferred, exit)
+  }
+
+  /** An interruption is how a producer is stopped. A failure that nobody waits for is logged. */
+  finish(exit: Exit.Exit<unknown, E | WriteFailed>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) {
+        this.done(Exit.void)
+        return Effect.void
+      }
+      this.done(Exit.failCause(exit.cause))
+      return this.#awaited > 0 ? Effect.void : Effect.logWarning("a producer failed", exit.cause)
+    })
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Private: producers that pull from a source
+// ---------------------------------------------------------------------------------------------------------------------
+
+type Pulling<A, E> = Pull.Pull<NonEmptyReadonlyArray<A>, E>
+
+interface Source<A, E> {
+  readonly pull: Pulling<A, E>
+  /** Takes back what was pulled and not written. Where there is none it is lost. */
+  readonly unread?: ((items: ReadonlyArray<A>) => Effect.Effect<void>) | undefined
+  /** May the source go on after this refusal of an item? It is told, and says so by not failing. */
+  readonly refused?: ((error: unknown) => Effect.Effect<void, E>) | undefined
+}
+
+/** One fiber that pulls and writes, from `halfRegister` on until the source has no more. */
+const driven = <A, E>(
+  open: (consumer: Consumer<A, unknown>) => Effect.Effect<Source<A, E>, E, Scope.Scope>
+): Finite<A, E> => {
+  const gate = new Gate()
+  const ending = new End<E>()
+  let running: Fiber.Fiber<void> | undefined
+  let isStopped = false
+  return {
+    pause: Effect.sync(() => gate.close()),
+    resume: Effect.sync(() => gate.open()),
+    stop: Effect.sync(() => {
+      isStopped = true
+      if (!ending.isBegun) ending.done(Exit.void)
+      running?.interruptUnsafe()
+    }),
+    ended: ending.ended,
+    halfRegister: (consumer) =>
+      Effect.suspend(() => {
+        ending.begin()
+        const run = Effect.scopedWith((scope) =>
+          Effect.flatMap(Scope.provide(open(consumer), scope), (source) => pump(source, consumer, gate))
+        ).pipe(
+          Effect.onExit((exit) => Effect.andThen(consumer.unregister, ending.finish(exit))),
+          Effect.exit,
+          Effect.asVoid
+        )
+        return Effect.map(Effect.forkScoped(run, { startImmediately: true }), (fiber) => {
+          running = fiber
+          if (isStopped) fiber.interruptUnsafe()
+        })
+      })
+  }
+}
+
+const pump = <A, E>(
+  source: Source<A, E>,
+  consumer: Consumer<A, unknown>,
+  gate: Gate
+): Effect.Effect<void, E | WriteFailed> => {
+  let items: ReadonlyArray<A> = []
+  let at = 0
+  let isWriting = false
+  const opened = Effect.callback<void>((resume) => {
+    if (gate.isOpen) return resume(Effect.void)
+    gate.await(() => resume(Effect.void))
+    return Effect.sync(() => gate.cancel())
+  })
+  const { refused, unread } = source
+  const onRefused = (error: unknown): Effect.Effect<void, unknown> => {
+    // The source has heard of it: this item is done with.
+    isWriting = false
+    at++
+    return refused!(error)
+  }
+  const writeOne = (): Effect.Effect<void, unknown> => {
+    if (!gate.isOpen) return opened
+    isWriting = true
+    const writing = consumer.write(items[at]!)
+    return refused === undefined ? writing : Effect.catch(writing, onRefused)
+  }
+  const writeAll = Effect.whileLoop({
+    while: () => at < items.length,
+    body: writeOne,
+    step: () => {
+      if (isWriting) at++
+      isWriting = false
+    }
+  })
+  const next = Effect.suspend(() => gate.isOpen ? source.pull : Effect.andThen(opened, source.pull))
+  const round = Effect.flatMap(next, (pulled) => {
+    items = pulled
+    at = 0
+    return writeAll
+  })
+  return Effect.forever(round, { disableYield: true }).pipe(
+    Effect.onExit((exit) => {
+      if (unread === undefined || at >= items.length) return Effect.void
+      // One that was on its way when it was interrupted may have arrived.
+      const wasBegun = isWriting && Exit.isFailure(exit) &&
+        Option.contains(TransportError.delivery(exit.cause), "Unknown")
+      return unread(items.slice(wasBegun ? at + 1 : at))
+    }),
+    Effect.catch((error): Effect.Effect<void, E | WriteFailed> => {
+      if (isWriting) return Effect.fail(new WriteFailed({ cause: error }))
+      return Cause.isDone(error) ? Effect.void : Effect.fail(error as E)
+    })
+  )
+}
+
+/** The consumer, for a producer whose end is the end of all writing. */
+const endingWithProducer = <A, P extends Consumers.Policy>(
+  buffer: Consumers.Buffered<A, P>
+): Consumer<A, unknown> => ({
+  ...buffer,
+  // Its own place is free by then, so this waits for nothing.
+  unregister: Effect.andThen(buffer.unregister, Effect.ignore(buffer.halfClose))
+})
+
+/** How a producer went, for those who read what it wrote: that a buffer between refused an item is ours to tell. */
+const outcomeOf = <E>(
+  ended: Fiber.Fiber<void, E | WriteFailed>
+): Effect.Effect<void, E | TransportError.TransportError> =>
+  Effect.catch(Fiber.join(ended), (error) =>
+    Effect.fail(
+      error instanceof WriteFailed
+        ? error.cause instanceof TransportError.TransportError
+          ? error.cause
+          : TransportError.make("write", "producer", new TransportError.Failed(), { cause: error.cause })
+        : error as E
+    ))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Private: generators
+// ---------------------------------------------------------------------------------------------------------------------
+
+type Stepped = IteratorResult<unknown, unknown>
+
+/** A generator as a source: it is told what became of what it yielded. */
+class Generating<A, E> implements Source<A, E> {
+  readonly #generator: Iterator<unknown, unknown, any> | AsyncIterator<unknown, unknown, any>
+  readonly #onError: (error: unknown) => E
+  /** What it yielded in answer to a refusal. */
+  #ahead: Stepped | undefined = undefined
+  /** An async step is under way, which nothing can break off. */
+  #isUnderWay = false
+
+  constructor(
+    generator: Iterator<unknown, unknown, any> | AsyncIterator<unknown, unknown, any>,
+    onError: (error: unknown) => E
+  ) {
+    this.#generator = generator
+    this.#onError = onError
+  }
+
+  readonly pull: Pulling<A, E> = Effect.suspend(() => {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    return Effect.flatMap(
+      ahead === undefined ? this.#go(() => this.#generator.next()) : Effect.succeed(ahead),
+      (stepped) => stepped.done === true ? Cause.done() : Effect.succeed([stepped.value as A] as const)
+    )
+  })
+
+  refused(error: unknown): Effect.Effect<void, E> {
+    return Effect.map(this.#go(() => this.#throw(error)), (stepped) => {
+      this.#ahead = stepped
+    })
+  }
+
+  /** Runs its `finally`. One that stands in an async step cannot hear of it before that is done: it is not waited for. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() => {
+    const isUnderWay = this.#isUnderWay
+    const ending = Effect.exit(this.#step(() => this.#generator.return?.() ?? { done: true, value: undefined }))
+    const log = Effect.flatMap(
+      ending,
+      (exit) => Exit.isFailure(exit) ? Effect.logWarning("a generator failed to end", exit.cause) : Effect.void
+    )
+    return isUnderWay ? Effect.asVoid(Effect.forkDetach(log, { startImmediately: true })) : log
+  })
+
+  #throw(error: unknown): Stepped | Promise<Stepped> {
+    const generator = this.#generator
+    if (generator.throw === undefined) throw error
+    return generator.throw(error)
+  }
+
+  /** On to the next item: what it waits for is run on the way. */
+  #go(step: () => Stepped | Promise<Stepped>): Effect.Effect<Stepped, E> {
+    return Effect.flatMap(this.#step(step), (stepped) => {
+      if (stepped.done === true || !(stepped.value instanceof Wait)) return Effect.succeed(stepped)
+      return Effect.matchEffect(stepped.value.effect, {
+        onFailure: (error) => this.#go(() => this.#throw(error)),
+        onSuccess: (answer) => this.#go(() => this.#generator.next(answer))
+      })
+    })
+  }
+
+  #step(step: () => Stepped | Promise<Stepped>): Effect.Effect<Stepped, E> {
+    return Effect.suspend((): Effect.Effect<Stepped, E> => {
+      let stepped: Stepped | Promise<Stepped>
+      try {
+        stepped = step()
+      } catch (error) {
+        return Effect.fail(this.#onError(error))
+      }
+      if (!("then" in stepped)) return Effect.succeed(stepped)
+      const promise = stepped
+      this.#isUnderWay = true
+      return Effect.callback((resume) => {
+        const settle = (result: Effect.Effect<Stepped, E>) => {
+          this.#isUnderWay = false
+          resume(result)
+        }
+        promise.then((value) => settle(Effect.succeed(value)), (error) => settle(Effect.fail(this.#onError(error))))
+      })
+    })
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Private: sources that call back
+// ---------------------------------------------------------------------------------------------------------------------
+
+interface Handle {
+  readonly pause: () => void
+  readonly resume: () => void
+  readonly stop: () => void
+}
+
+/** Writes what is emitted, one after another; what comes too early waits in a bounded line. */
+class Calling<A, E> {
+  readonly #subscribe: (emitter: Emitter<A, E>) => Handle
+  readonly #overshootMax: number
+  readonly #ending = new End<E | TransportError.TransportError>()
+  #handle: Handle | undefined = undefined
+  #consumer: Consumer<A, unknown> | undefined = undefined
+  #run: <B, E2>(effect: Effect.Effect<B, E2>) => Fiber.Fiber<B, E2> = Effect.runFork
+  #pending: Array<A> = []
+  #writing: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  #isPaused = false
+  /** Whether the source was told to pause. */
+  #isBlocked = false
+  /** It has said that there is no more. */
+  #last: Exit.Exit<void, E | WriteFailed | TransportError.TransportError> | undefined = undefined
+  #isOver = false
+
+  constructor(subscribe: (emitter: Emitter<A, E>) => Handle, overshootMax: number) {
+    this.#subscribe = subscribe
+    this.#overshootMax = overshootMax
+  }
+
+  producer(): Finite<A, E | TransportError.TransportError> {
+    return {
+      pause: Effect.sync(() => {
+        this.#isPaused = true
+        this.#steer()
+      }),
+      resume: Effect.sync(() => {
+        this.#isPaused = false
+        this.#goOn()
+      }),
+      stop: Effect.sync(() => this.#finish(Exit.void)),
+      ended: this.#ending.ended,
+      halfRegister: (consumer) =>
+        Effect.andThen(
+          Effect.addFinalizer(() => Effect.sync(() => this.#finish(Exit.void))),
+          Effect.contextWith((context: Context.Context<never>) =>
+            Effect.sync(() => {
+              this.#ending.begin()
+              this.#consumer = consumer
+              this.#run = Effect.runForkWith(context)
+              if (!this.#isOver) this.#begin()
+            })
+          )
+        )
+    }
+  }
+
+  #begin(): void {
+    this.#handle = this.#subscribe({
+      emit: (item) => this.#emit(item),
+      end: () => this.#end(Exit.void),
+      fail: (error) => this.#end(Exit.fail(error))
+    })
+    // It may have emitted from inside, and even ended.
+    if (this.#isOver) this.#handle.stop()
+    else this.#steer()
+  }
+
+  #emit(item: A): boolean {
+    if (this.#isOver || this.#last !== undefined) return false
+    if (this.#isReady) this.#write(item)
+    else if (this.#pending.length < this.#overshootMax) this.#pending.push(item)
+    else {
+      this.#finish(Exit.fail(
+        TransportError.make(
+          "write",
+          "producer",
+          new TransportError.LimitExceeded({ limit: "overshootMax", max: this.#overshootMax })
+        )
+      ))
+    }
+    this.#steer()
+    return !this.#isOver && this.#isReady
+  }
+
+  get #isReady(): boolean {
+    return !this.#isPaused && this.#writing === undefined && this.#pending.length === 0
+  }
+
+  #write(item: A): void {
+    const fiber = this.#run(this.#consumer!.write(item))
+    this.#writing = fiber
+    const done = (exit: Exit.Exit<unknown, unknown>) => {
+      this.#writing = undefined
+      if (Exit.isFailure(exit)) {
+        this.#finish(Exit.failCause(Cause.map(exit.cause, (error) => new WriteFailed({ cause: error }))))
+      }
+    }
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return done(exit)
+    fiber.addObserver((exit) => {
+      done(exit)
+      this.#goOn()
+    })
+  }
+
+  #goOn(): void {
+    while (!this.#isOver && !this.#isPaused && this.#writing === undefined && this.#pending.length > 0) {
+      this.#write(this.#pending.shift()!)
+    }
+    if (this.#last !== undefined && this.#isReady) this.#finish(this.#last)
+    this.#steer()
+  }
+
+  /** Tells the source, and only at a turn. */
+  #steer(): void {
+    if (this.#isOver || this.#handle === undefined || this.#isBlocked === !this.#isReady) return
+    this.#isBlocked = !this.#isBlocked
+    if (this.#isBlocked) this.#handle.pause()
+    else this.#handle.resume()
+  }
+
+  #end(exit: Exit.Exit<void, E>): void {
+    if (this.#isOver || this.#last !== undefined) return
+    this.#last = exit
+    this.#goOn()
+  }
+
+  #finish(exit: Exit.Exit<void, E | WriteFailed | TransportError.TransportError>): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#pending = []
+    this.#writing?.interruptUnsafe()
+    this.#handle?.stop()
+    const leave = this.#consumer === undefined ? Effect.void : this.#consumer.unregister
+    this.#run(Effect.andThen(leave, this.#ending.finish(exit)))
+  }
+}
