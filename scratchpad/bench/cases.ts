@@ -5,7 +5,7 @@ import type { LoadOptions } from "./messages.ts"
 export interface Variant {
   /** How the report names it. */
   readonly label: string
-  readonly program: "ours" | "node" | "effect" | "socat" | "decoding"
+  readonly program: "ours" | "node" | "effect" | "socat" | "decoding" | "flow"
   readonly service: string
   readonly isHeapAlike?: boolean
   /** Where this variant has a load of its own. */
@@ -37,7 +37,7 @@ export interface Scenario {
   /** How many operations are measured; a tenth of it goes before, for warmth. */
   readonly operations: number
   /** What one operation is; with `GB` figures are by bytes. */
-  readonly per: "message" | "write" | "line" | "frame" | "connection" | "GB"
+  readonly per: "message" | "write" | "line" | "frame" | "item" | "connection" | "GB"
   readonly variants: Readonly<Record<string, Variant>>
   readonly cases: ReadonlyArray<Case>
 }
@@ -48,6 +48,21 @@ const decoding = (service: string, label: string): Variant => ({ program: "decod
 
 /** Each process decodes by itself, and has what one read of a socket brings. */
 const alone = (bytes: number): LoadOptions => ({ kind: "alone", bytes, connections: 0, window: 0, chunkBytes: 65_536 })
+
+/** What passes items from fiber to fiber, in one process. */
+const flow = (name: string, title: string, operations: number): Scenario => ({
+  name: `flow-${name}`,
+  title,
+  load: { kind: "alone", bytes: 1, connections: 0, window: 0 },
+  operations,
+  per: "item",
+  variants: {
+    consumer: { program: "flow", service: `${name}/ours`, label: "a consumer" },
+    queue: { program: "flow", service: `${name}/queue`, label: "Effect's Queue" }
+  },
+  // At most twice the cost.
+  cases: [{ ours: "consumer", theirs: "queue", figure: "rate", target: 0.5 }]
+})
 
 /** From what one read brings down to single bytes. */
 const chunkSizes = [65_536, 4096, 256, 16, 1]
@@ -260,6 +275,11 @@ export const scenarios: ReadonlyArray<Scenario> = [
     },
     cases: [{ ours: "ours", theirs: "npm", figure: "rate", target: 3 }]
   },
+  flow("single-1", "an item from a writer to a reader, bound 1", 300_000),
+  flow("single-16", "an item from a writer to a reader, bound 16", 600_000),
+  flow("single-1024", "an item from a writer to a reader, bound 1024", 600_000),
+  flow("batches", "an item in batches of 64, bound 1024", 1_920_000),
+  flow("stream", "an item of a stream that is registered, bound 1024", 600_000),
   ...frameSizes.map((bytes): Scenario => ({
     name: `curve-${bytes}`,
     title: `length-prefixed frames of ${bytes} bytes, in pieces`,
