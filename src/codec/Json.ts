@@ -198,7 +198,7 @@ class LineFinder implements Finder {
     const isWhole = newline >= 0
     const end = isWhole ? newline : to
     const content = bytes[end - 1] === CR ? end - 1 : end
-    if (content - from > this.#max) found.broken(new TooLong({ max: this.#max }), isWhole ? newline + 1 : undefined)
+    if (content - from > this.#max) found.broken(new TooLong({ max: this.#max }))
     else if (isWhole) found.frame(from, content, newline + 1)
     else found.more(to - from)
   }
