@@ -34,7 +34,7 @@ export class Found<Reason> {
   next: number | undefined = undefined
   searched = 0
   need = 0
-  reason: Reason | undefined = undefined
+  reason: Reason | (() => Reason) | undefined = undefined
 
   /** A whole frame: its content is `bytes[start..end)`, and the next one begins at `next`. */
   frame(start: number, end: number, next: number): void {
@@ -60,8 +60,11 @@ export class Found<Reason> {
     this.need = need
   }
 
-  /** It is no frame. `next`, where that can be told, is where it ends; that may be behind the bytes that are there. */
-  broken(reason: Reason, next?: number): void {
+  /**
+   * It is no frame. `next`, where that can be told, is where it ends; that may be behind the bytes that are there. A reason
+   * that is made only when it is asked for is cheaper on a noisy line, where a frame is tried for at each byte.
+   */
+  broken(reason: Reason | (() => Reason), next?: number): void {
     this.verdict = "broken"
     this.reason = reason
     this.next = next
@@ -285,14 +288,15 @@ export class Framer<In, Reason, Failure> {
       } else finder.find(bytes, from, this.#searched, found)
       if (found.verdict === "more") {
         if (isEnd) {
-          if (finder.end === undefined) found.broken(this.#telling.cutShort(to - from))
+          const left = to - from
+          if (finder.end === undefined) found.broken(() => this.#telling.cutShort(left))
           else finder.end(bytes, from, found)
           if ((found.verdict as string) === "more") throw nonsense("more", "the end of the input")
         } else if (to - from < framing.bytesMax && found.need <= framing.bytesMax) {
           this.#searched = found.searched
           this.#need = found.need
           break
-        } else found.broken(this.#telling.tooLong(framing.bytesMax))
+        } else found.broken(() => this.#telling.tooLong(framing.bytesMax))
       }
       this.#searched = this.#need = 0
       this.#check(from, to)
@@ -316,12 +320,12 @@ export class Framer<In, Reason, Failure> {
         }
       }
       if (this.#onBroken === "fatal") {
-        this.#error = this.#telling.failure(base + from, found.reason!)
+        this.#error = this.#telling.failure(base + from, reasonOf(found))
       } else if (skipping !== undefined) from++
       else {
         const isTrusted = this.#onBroken === "skip" && next !== undefined
         const until = isTrusted ? base + next : finder.skip !== undefined ? "search" : "try"
-        this.#skipping = { reason: found.reason!, offset: base + from, until }
+        this.#skipping = { reason: reasonOf(found), offset: base + from, until }
         if (until === "try") from++
       }
     }
@@ -370,7 +374,7 @@ export class Framer<In, Reason, Failure> {
       : next === undefined || next > from
     if (!isPossible) throw nonsense(verdict, next! - from)
     const max = this.#framing.bytesMax
-    if (verdict === "frame" && next! - from > max) this.#found.broken(this.#telling.tooLong(max))
+    if (verdict === "frame" && next! - from > max) this.#found.broken(() => this.#telling.tooLong(max))
   }
 
   /** Where the next frame begins, or, where `found` says `more`, up to where bytes can be dropped. */
@@ -398,6 +402,9 @@ export class Framer<In, Reason, Failure> {
     return this.#telling.skipped(offset, to - offset, reason)
   }
 }
+
+const reasonOf = <Reason>({ reason }: Found<Reason>): Reason =>
+  typeof reason === "function" ? (reason as () => Reason)() : reason!
 
 /** A finder that is not true to its contract is a bug in a codec. */
 const nonsense = (verdict: string, at: number | string): Error =>
