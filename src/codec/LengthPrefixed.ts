@@ -224,7 +224,7 @@ class LengthFinder implements Finder {
         let byte = 0x80
         for (let unit = 128; byte >= 0x80; unit *= 128) {
           if (at >= to) return found.more(0, at + 1 - from)
-          if (at === last) return found.broken(new Malformed({ expected: "a varint of at most 10 bytes" }))
+          if (at === last) return found.broken(() => new Malformed({ expected: "a varint of at most 10 bytes" }))
           byte = bytes[at++]!
           length += (byte & 0x7f) * unit
         }
@@ -237,9 +237,9 @@ class LengthFinder implements Finder {
     }
     const next = at + length + this.#adjustment
     const start = this.#isKept ? from : at
-    if (length > Number.MAX_SAFE_INTEGER) found.broken(new Malformed({ expected: "a length below 2^53" }))
-    else if (next < at) found.broken(new Malformed({ expected: `a length of at least ${-this.#adjustment}` }))
-    else if (next - start > this.#max) found.broken(new TooLong({ max: this.#max }), next)
+    if (length > Number.MAX_SAFE_INTEGER) found.broken(() => new Malformed({ expected: "a length below 2^53" }))
+    else if (next < at) found.broken(() => new Malformed({ expected: `a length of at least ${-this.#adjustment}` }))
+    else if (next - start > this.#max) found.broken(() => new TooLong({ max: this.#max }), next)
     else if (next > to) found.more(0, next - from)
     else found.frame(start, next, next)
   }
