@@ -145,7 +145,7 @@ class HeaderFinder implements Finder {
     const start = from + this.#bodyAt
     const end = start + this.#length!
     if (this.#refusal !== undefined) found.broken(this.#refusal, end)
-    else if (this.#length! > this.#max) found.broken(new TooLong({ max: this.#max }), end)
+    else if (this.#length! > this.#max) found.broken(() => new TooLong({ max: this.#max }), end)
     else if (end > to) found.more(this.#bodyAt, end - from)
     else found.frame(start, end, end)
   }

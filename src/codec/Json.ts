@@ -124,7 +124,7 @@ export const protocol = <const O extends Options = {}>(
 const take = (content: Uint8Array, found: Found): unknown => {
   const text = textOf(content)
   if (text === undefined) {
-    found.broken(new NotUtf8())
+    found.broken(() => new NotUtf8())
     return undefined
   }
   try {
@@ -198,7 +198,7 @@ class LineFinder implements Finder {
     const isWhole = newline >= 0
     const end = isWhole ? newline : to
     const content = bytes[end - 1] === CR ? end - 1 : end
-    if (content - from > this.#max) found.broken(new TooLong({ max: this.#max }), isWhole ? newline + 1 : undefined)
+    if (content - from > this.#max) found.broken(() => new TooLong({ max: this.#max }))
     else if (isWhole) found.frame(from, content, newline + 1)
     else found.more(to - from)
   }
@@ -206,7 +206,7 @@ class LineFinder implements Finder {
   end(bytes: Uint8Array, from: number, found: Found): void {
     const to = bytes.length
     const scan = new Scan()
-    if (scan.run(bytes, from) < 0 && scan.isOpen) found.broken(new CutShort({ bytes: to - from }))
+    if (scan.run(bytes, from) < 0 && scan.isOpen) found.broken(() => new CutShort({ bytes: to - from }))
     else found.frame(from, bytes[to - 1] === CR ? to - 1 : to, to)
   }
 }
@@ -230,13 +230,13 @@ class ValueFinder implements Finder {
     }
     const end = this.#scan.run(bytes, from)
     const length = (end < 0 ? bytes.length : end) - from
-    if (length > this.#max) found.broken(new TooLong({ max: this.#max }), end < 0 ? undefined : end)
+    if (length > this.#max) found.broken(() => new TooLong({ max: this.#max }), end < 0 ? undefined : end)
     else if (end < 0) found.more(length)
     else found.frame(from, end, end)
   }
 
   end(bytes: Uint8Array, from: number, found: Found): void {
-    if (this.#scan.isOpen) found.broken(new CutShort({ bytes: bytes.length - from }))
+    if (this.#scan.isOpen) found.broken(() => new CutShort({ bytes: bytes.length - from }))
     else found.frame(from, bytes.length, bytes.length)
   }
 

@@ -106,18 +106,18 @@ const find = (bytes: Uint8Array, from: number, max: number, found: Found): void 
   let at = from
   let length = 0
   for (; at < to && isDigit(bytes[at]!); at++) {
-    if (at > from && length === 0) return found.broken(new Malformed({ expected: "a colon behind the length 0" }))
-    if (at - from === digitsMax) return found.broken(new TooLong({ max }))
+    if (at > from && length === 0) return found.broken(() => new Malformed({ expected: "a colon behind the length 0" }))
+    if (at - from === digitsMax) return found.broken(() => new TooLong({ max }))
     length = length * 10 + bytes[at]! - zero
   }
   if (at === to) return found.more(0)
-  if (at === from) return found.broken(new Malformed({ expected: "a length in decimal digits" }))
-  if (bytes[at] !== colon) return found.broken(new Malformed({ expected: "a colon behind the length" }))
+  if (at === from) return found.broken(() => new Malformed({ expected: "a length in decimal digits" }))
+  if (bytes[at] !== colon) return found.broken(() => new Malformed({ expected: "a colon behind the length" }))
   const start = at + 1
   const end = start + length
-  if (length > max) found.broken(new TooLong({ max }), end + 1)
+  if (length > max) found.broken(() => new TooLong({ max }), end + 1)
   else if (end >= to) found.more(0, end + 1 - from)
-  else if (bytes[end] !== comma) found.broken(new Malformed({ expected: `a comma behind ${length} bytes` }))
+  else if (bytes[end] !== comma) found.broken(() => new Malformed({ expected: `a comma behind ${length} bytes` }))
   else found.frame(start, end, end + 1)
 }
 

@@ -163,6 +163,13 @@ describe("ContentLength.codec decoding", () => {
     })
   })
 
+  it("trusts the length of a body in another charset", () => {
+    const body = "Content-Length: 1\r\n\r\nb"
+    const block = `Content-Length: ${body.length}\r\nContent-Type: a/b; charset=utf-16\r\n\r\n`
+    const skipped = new Skipped({ offset: 0, bytes: block.length + body.length, reason: expects("charset=utf-8") })
+    reads(skipping("skip"), bytesOf(block, body, after.input), { frames: [skipped, utf8("z")] })
+  })
+
   it("trusts the length of a body that a codec on top refuses", () => {
     const codec = () =>
       Codec.schema(Codec.text(ContentLength.codec({ onBroken: "skip" })), Schema.fromJsonString(Schema.Number))

@@ -185,6 +185,17 @@ describe("LengthPrefixed.codec decoding", () => {
     })
   })
 
+  it("copies small frames together, and no more than 8 KiB of them", () => {
+    const codec = LengthPrefixed.codec({ width: "varint" })
+    const sent = [...Array.from({ length: 1000 }, (_, i) => new Uint8Array(i % 200).fill(i)), new Uint8Array(60_000)]
+    const input = bytesOf(...Result.getOrThrow(Codec.encodeAll(codec, sent)))
+    const { error, frames } = Codec.decodeAll(codec, [input])
+    input.fill(0)
+    assert.deepStrictEqual([frames, error], [sent, undefined])
+    assert.isAtMost(Math.max(...frames.slice(0, 1000).map((frame) => frame.buffer.byteLength)), 8192)
+    assert.strictEqual(frames[1000]!.buffer.byteLength, 60_000)
+  })
+
   it("keeps no more than the limit of a frame that does not end", () => {
     const decoder = LengthPrefixed.codec({ width: 2, frameBytesMax: 1000 }).decoder()
     decoder.decode(bytesOf([0x03, 0xe8], new Uint8Array(999)), [], 9)

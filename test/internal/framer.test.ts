@@ -316,6 +316,22 @@ describe("Framer and broken frames", () => {
     }
   })
 
+  it("makes a reason only for what is told", () => {
+    let made = 0
+    const lazy: Finder<string> = {
+      find: (bytes, from, searched, found) => {
+        digits.find(bytes, from, searched, found)
+        if (found.verdict === "broken") found.broken(() => `reason ${++made}`)
+      }
+    }
+    assert.deepStrictEqual(decode("1a", framing(lazy), "resync"), ["a"])
+    const decoder = framer(framing(lazy), "resync")
+    const items: Array<Item> = []
+    decoder.decode(utf8("?????1a??1b"), items, 9)
+    assert.deepStrictEqual(items, [["reason 1", 0, 5], "a", ["reason 2", 7, 2], "b"])
+    assert.strictEqual(framer(framing(lazy)).decode(utf8("?"), items, 9), "reason 3 at 0")
+  })
+
   it("goes on behind the mark of a finder that has one", () => {
     for (const onBroken of ["skip", "resync"] as const) {
       assert.deepStrictEqual(decode("a.bx.c.1!.d.0123456789ab.e.", framing(dots), onBroken), [
