@@ -270,14 +270,15 @@ export class Framer<In, Reason, Failure> {
       if (to - from < this.#need && !isEnd) break
       finder.find(bytes, from, this.#searched, found)
       if (found.verdict === "more") {
-        if (isEnd) {
-          if (finder.end === undefined) found.broken(this.#telling.cutShort(to - from))
-          else finder.end(bytes, from, found)
-        } else if (to - from < framing.bytesMax && found.need <= framing.bytesMax) {
+        // Before the end is looked at: `max` may have stopped an earlier look, and what is found must not depend on that.
+        if (to - from >= framing.bytesMax || found.need > framing.bytesMax) {
+          found.broken(this.#telling.tooLong(framing.bytesMax))
+        } else if (!isEnd) {
           this.#searched = found.searched
           this.#need = found.need
           break
-        } else found.broken(this.#telling.tooLong(framing.bytesMax))
+        } else if (finder.end === undefined) found.broken(this.#telling.cutShort(to - from))
+        else finder.end(bytes, from, found)
       }
       this.#searched = this.#need = 0
       const next = found.next
