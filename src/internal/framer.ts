@@ -202,7 +202,11 @@ export class Framer<In, Reason, Failure> {
   }
 
   fork(): Framer<In, Reason, Failure> {
-    return new Framer(this.#framing, this.#onBroken, this.#telling, this.#offset, this.#skipping)
+    const fork = new Framer(this.#framing, this.#onBroken, this.#telling, this.#offset, this.#skipping)
+    // What is being passed over ends at its time.
+    fork.#hasArrived = this.#hasArrived
+    fork.#arrivedMs = this.#arrivedMs
+    return fork
   }
 
   #due(nowMs: number, out: Array<In>): number | undefined {
