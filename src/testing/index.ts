@@ -1,1 +1,2 @@
+export * as CodecLaws from "./CodecLaws.ts"
 export * as TransportLaws from "./TransportLaws.ts"

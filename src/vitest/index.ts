@@ -1,1 +1,2 @@
+export { codecLaws } from "./codecLaws.ts"
 export { transportLaws } from "./transportLaws.ts"
