@@ -127,22 +127,22 @@ const start = 0xaa
 
 const sumOf = (content: Uint8Array): number => content.reduce((sum, byte) => (sum + byte) & 0xff, 0)
 
-/** A start byte, a byte that says how many bytes follow, those, and their sum: nothing marks the end of a frame. */
+/** A start byte, two bytes that say how many bytes follow, those, and their sum: nothing marks the end of a frame. */
 const summed = ({ frameBytesMax: max = 255, onBroken }: CodecOptions) =>
   Codec.fromFraming<Uint8Array, Uint8Array, { readonly onBroken: Codec.OnBroken }>({
-    bytesMax: max + 3,
+    bytesMax: max + 4,
     finder: () => ({
       find: (bytes, from, _searched, found) => {
         if (bytes[from] !== start) return found.broken(new FrameError.Malformed({ expected: "a start byte" }))
-        if (bytes.length < from + 2) return found.more(1, 2)
-        const length = bytes[from + 1]!
-        const next = from + length + 3
+        if (bytes.length < from + 3) return found.more(1, 3)
+        const length = bytes[from + 1]! * 256 + bytes[from + 2]!
+        const next = from + length + 4
         if (length > max) found.broken(new FrameError.TooLong({ max }), next)
-        else if (next > bytes.length) found.more(2, length + 3)
+        else if (next > bytes.length) found.more(3, length + 4)
         else {
-          const computed = sumOf(bytes.subarray(from + 2, next - 1))
+          const computed = sumOf(bytes.subarray(from + 3, next - 1))
           const received = bytes[next - 1]!
-          if (computed === received) found.frame(from + 2, next - 1, next)
+          if (computed === received) found.frame(from + 3, next - 1, next)
           else found.broken(new FrameError.ChecksumMismatch({ computed, received }), next)
         }
       }
@@ -150,7 +150,7 @@ const summed = ({ frameBytesMax: max = 255, onBroken }: CodecOptions) =>
     take: Codec.copyOf,
     encode: (content, out) => {
       if (content.length > max) return new FrameError.EncodeError({ reason: new FrameError.TooLong({ max }) })
-      out.push(Uint8Array.of(start, content.length, ...content, sumOf(content)))
+      out.push(Uint8Array.of(start, content.length >> 8, content.length, ...content, sumOf(content)))
       return undefined
     }
   }, { onBroken })
@@ -257,9 +257,22 @@ export const codecSubjects: Readonly<Record<string, CodecLaws.Subject<any, any>>
     frames: Arbitrary.filter(bytes, (frame) => frame.length <= limitBytes),
     broken: [{
       name: "a sum that is wrong",
-      input: Uint8Array.of(start, 1, 5, 5, start, 1, 5, 6, start, 0, 0),
-      fatal: { items: [{ frame: Uint8Array.of(5) }], error: { offset: 4, reason: "ChecksumMismatch" } },
-      ...passedOver({ frame: Uint8Array.of(5) }, skipped(4, 4, "ChecksumMismatch"), { frame: new Uint8Array() })
+      input: Uint8Array.of(start, 0, 1, 5, 5, start, 0, 1, 5, 6, start, 0, 0, 0),
+      fatal: { items: [{ frame: Uint8Array.of(5) }], error: { offset: 5, reason: "ChecksumMismatch" } },
+      ...passedOver({ frame: Uint8Array.of(5) }, skipped(5, 5, "ChecksumMismatch"), { frame: new Uint8Array() })
+    }, {
+      name: "a length that is wrong, so that it takes a good frame",
+      input: Uint8Array.of(start, 0, 6, 5, start, 0, 1, 7, 7, 9, start, 0, 1, 8, 8),
+      fatal: { items: [], error: { offset: 0, reason: "ChecksumMismatch" } },
+      skip: { items: [skipped(0, 10, "ChecksumMismatch"), { frame: Uint8Array.of(8) }] },
+      resync: {
+        items: [
+          skipped(0, 4, "ChecksumMismatch"),
+          { frame: Uint8Array.of(7) },
+          skipped(9, 1, "Malformed"),
+          { frame: Uint8Array.of(8) }
+        ]
+      }
     }]
   }),
   "a framing that time ends": ofBytes(silence, {
@@ -271,11 +284,11 @@ export const codecSubjects: Readonly<Record<string, CodecLaws.Subject<any, any>>
     frames: Arbitrary.filter(text(), (frame) => utf8(frame).length <= limitBytes),
     broken: [{
       name: "text that is not UTF-8",
-      input: Uint8Array.of(start, 1, 0xff, 0xff, start, 1, 65, 65),
+      input: Uint8Array.of(start, 0, 1, 0xff, 0xff, start, 0, 1, 65, 65),
       fatal: { items: [], error: { offset: 0, reason: "NotUtf8" } },
-      skip: { items: [skipped(0, 4, "NotUtf8"), { frame: "A" }] },
-      resync: { items: [skipped(0, 4, "NotUtf8"), { frame: "A" }] }
+      ...passedOver<string>(skipped(0, 5, "NotUtf8"), { frame: "A" })
     }]
   }),
+  "delimited by one that stands in another": delimited({ delimiter: ["b", "abc"] }, "abc"),
   "delimited by many": delimited({ delimiter: [";", ",", "abc", "bca", "\r\n"] }, "abc,;\r\n")
 }

@@ -3,7 +3,7 @@
  */
 import { concat } from "../../internal/bytes.ts"
 import type { CodecBench } from "../codecBench.ts"
-import { check, isSameBytes, sample, show, showBytes } from "../codecBench.ts"
+import { bytesOf, check, isSameBytes, Reading, sample, show, showBytes, showSteps, type Steps } from "../codecBench.ts"
 import type { CodecLaw } from "../codecLaw.ts"
 
 export const encodingLaws: ReadonlyArray<CodecLaw> = [
@@ -18,16 +18,24 @@ export const encodingLaws: ReadonlyArray<CodecLaw> = [
         const isRefused = codec.encode(frame, out) !== undefined
         check(isRefused, () => `${show(frame)} is not refused: it is written as ${showBytes(concat(out))}`)
       }
-      const [other] = bench.frames(1)
-      for (const frame of nastyOf(bench)) {
-        const out: Array<Uint8Array> = []
-        if (codec.encode(frame, out) !== undefined) continue
-        const bytes = concat(out)
+      const accepted = nastyOf(bench).filter((frame) => codec.encode(frame, []) === undefined)
+      for (const [i, frame] of accepted.entries()) {
+        const other = accepted[i + 1] ?? bench.frames(1)[0]
+        const bytes = bench.encode(frame)
         const what = () => `${show(frame)}, written as ${showBytes(bytes)}`
         const items = [frame, other].map(bench.readAs)
         bench.checkSame(what, bench.make([bytes, "pause"]), { items: items.slice(0, 1), error: undefined })
-        const more: ReadonlyArray<Uint8Array | "pause"> = [bytes, "pause", bench.encode(other), "pause"]
-        bench.checkSame(() => `${what()}, with another behind it,`, bench.make(more), { items, error: undefined })
+        const reading = new Reading(codec.decoder())
+        reading.feed([bytes, "pause"])
+        bench.checkItems(() => `${what()}, before the end`, reading.items, items.slice(0, 1))
+        const more: Steps = bench.isTimed
+          ? [bytes, "pause", bench.encode(other), "pause"]
+          : [bytesOf([bytes, bench.encode(other)])]
+        bench.checkSame(
+          () => `${what()}, with ${show(other)} behind it, ${showSteps(more)},`,
+          bench.make(more),
+          { items, error: undefined }
+        )
       }
     }
   },

@@ -27,7 +27,8 @@ import { randomOf } from "../random.ts"
 export const errorLaws: ReadonlyArray<CodecLaw> = [
   {
     number: 20,
-    title: "an error is final: whatever is asked for later, the answer is the same error and no frame",
+    title:
+      "an error is final: whatever is asked for later, the answer is the same error and no frame, and no more is kept",
     test: (bench) => {
       for (const { name, steps } of bench.inputs()) {
         const reading = new Reading(bench.codec.decoder())
@@ -37,12 +38,17 @@ export const errorLaws: ReadonlyArray<CodecLaw> = [
         const { decoder, items } = reading
         const { length } = items
         const sound = bench.written().map(({ bytes }) => bytes)
+        const much = bytesOf(Array.from({ length: 1 + Math.ceil(reading.fed / sound[1]!.length) }, () => sound[1]!))
         const later: Array<readonly [string, () => unknown]> = [
-          ["decode with sound bytes", () => decoder.decode(sound[1], items, Infinity)],
+          ["decode with sound bytes", () => decoder.decode(much, items, Infinity)],
           ["decode with undefined", () => decoder.decode(undefined, items, Infinity)],
           ["end", () => decoder.end(items)],
           ["decode after rest", () => {
-            decoder.rest()
+            const { length } = decoder.rest()
+            check(
+              length <= reading.fed,
+              () => `${name}, ${showSteps(steps)}: after the error, ${length} bytes are kept of ${reading.fed}`
+            )
             return decoder.decode(sound[2], items, 1)
           }],
           ["end after rest", () => decoder.end(items)]

@@ -20,9 +20,10 @@ import { randomOf } from "../random.ts"
 export const restLaws: ReadonlyArray<CodecLaw> = [
   {
     number: 10,
-    title: "rest gives up exactly the bytes that are in no frame handed out",
+    title: "rest gives up exactly the bytes that are in no frame handed out; what comes then begins a frame",
     test: (bench) => {
       const isIdle = bench.subject.isIdle ?? (() => false)
+      const next = bench.write("one more", [bench.frames(1)[0]])
       for (const { borders, bytes, items, name, steps } of bench.written()) {
         for (const place of places(bytes.length)) {
           for (const max of bench.isTimed ? [Infinity] : [0, 1, 2, Infinity]) {
@@ -46,6 +47,9 @@ export const restLaws: ReadonlyArray<CodecLaw> = [
             )
             const again = reading.decoder.rest()
             check(again.length === 0, () => `${what()}: a second rest is ${showBytes(again)}`)
+            reading.items.length = 0
+            reading.feed([next.bytes, "pause"])
+            bench.checkItems(() => `${what()}, and ${showBytes(next.bytes)} after rest`, reading.items, next.items)
           }
         }
       }

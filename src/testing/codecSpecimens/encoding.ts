@@ -30,7 +30,7 @@ export const encodingSpecimens: ReadonlyArray<CodecSpecimen> = [
   {
     law: 16,
     fault: "frames are written into one block of memory, which is begun again when it is used up",
-    alsoBreaks: because("it writes many frames before it reads them", 1, 6, 25),
+    alsoBreaks: because("it writes many frames before it reads them", 1, 6, 10, 25),
     subject: brokenSubject((settings) => {
       const { decoder, encode } = soundCodec(settings)
       const block = new Uint8Array(64)
