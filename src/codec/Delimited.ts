@@ -191,34 +191,33 @@ interface Match {
 /** Read before the next search. */
 const match: Match = { start: -1, end: -1, undecided: Infinity }
 
+/** The first delimiter from `from` on. No byte behind it is looked at, so that many frames in one chunk stay cheap. */
 const search = (delimiters: Delimiters, bytes: Uint8Array, from: number): Readonly<Match> => {
   match.start = match.end = -1
   match.undecided = Infinity
-  for (const delimiter of delimiters) {
-    const start = indexOf(bytes, delimiter, from)
-    const isFirst = match.start < 0 || start < match.start
-    if (start >= 0 && (isFirst || start === match.start && start + delimiter.length > match.end)) {
-      match.start = start
-      match.end = start + delimiter.length
-    }
-  }
-  for (const delimiter of delimiters) {
-    // A delimiter may begin in the last bytes: at the place of the match, if it is longer, or before it.
-    let at = Math.max(from, bytes.length - delimiter.length + 1)
-    for (; at < bytes.length && at < match.undecided; at++) {
-      if (match.start >= 0 && at > match.start) break
-      if (startsAt(bytes, at, delimiter)) match.undecided = at
+  for (let at = from; match.start < 0; at++) {
+    at = indexOfFirst(delimiters, bytes, at)
+    if (at < 0) break
+    for (const delimiter of delimiters) {
+      if (!startsAt(bytes, at, delimiter)) continue
+      const end = at + delimiter.length
+      if (end > bytes.length) match.undecided = Math.min(match.undecided, at)
+      else if (end > match.end) {
+        match.start = at
+        match.end = end
+      }
     }
   }
   return match
 }
 
-const indexOf = (bytes: Uint8Array, delimiter: Uint8Array, from: number): number => {
-  let at = bytes.indexOf(delimiter[0]!, from)
-  if (delimiter.length === 1) return at
-  const last = bytes.length - delimiter.length
-  while (at >= 0 && at <= last && !startsAt(bytes, at, delimiter)) at = bytes.indexOf(delimiter[0]!, at + 1)
-  return at > last ? -1 : at
+/** Where the first byte of a delimiter stands. */
+const indexOfFirst = (delimiters: Delimiters, bytes: Uint8Array, from: number): number => {
+  if (delimiters.length === 1) return bytes.indexOf(delimiters[0][0]!, from)
+  for (let at = from; at < bytes.length; at++) {
+    for (const delimiter of delimiters) if (bytes[at] === delimiter[0]) return at
+  }
+  return -1
 }
 
 /** Whether the bytes from `at` on begin with these, or end before they differ. */

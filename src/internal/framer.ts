@@ -207,15 +207,15 @@ export class Framer<In, Reason, Failure> {
       const start = this.#offset + kept - at
       const end = Math.min(bytes.length, at + (this.#need > kept ? this.#need - kept : Math.max(kept, 256)))
       this.#keep(bytes, at, end)
-      this.#scanKept(out, out.length + 1, false)
+      // One at a time, so that it stops where the chunk is reached: what is left stands there.
+      do this.#scanKept(out, out.length + 1, false)
+      while (this.#isStopped && out.length < limit && this.#offset < start + at)
       const reached = this.#offset - start
-      if (reached < at) {
-        at = end
-        continue
+      if (reached < at) at = end
+      else {
+        at = reached
+        this.#release()
       }
-      // What is left stands in the chunk itself.
-      at = reached
-      this.#release()
     }
     if (at < bytes.length) {
       if (this.#from === this.#to && this.#error === undefined) at = this.#scan(bytes, at, out, limit, false)
@@ -325,6 +325,7 @@ export class Framer<In, Reason, Failure> {
         continue
       }
       if (to - from < this.#need && !isEnd) break
+      this.#need = 0
       if (isCopy && this.#searched === 0 && skipping === undefined) {
         from = this.#copyMany(bytes, from, out, limit)
         if (found.verdict === "frame") continue
@@ -344,7 +345,7 @@ export class Framer<In, Reason, Failure> {
           if ((found.verdict as string) === "more") throw nonsense("more", "the end of the input")
         }
       }
-      this.#searched = this.#need = 0
+      this.#searched = 0
       this.#check(from, to)
       const next = found.next
       if (found.verdict === "blank") {

@@ -1,2 +1,3 @@
+export * as CodecLaws from "./CodecLaws.ts"
 export * as ProducerLaws from "./ProducerLaws.ts"
 export * as TransportLaws from "./TransportLaws.ts"

@@ -1,7 +1,9 @@
 /**
- * Laws against specimens: does each law catch the transport that was broken for it, and only what it must?
+ * Laws against specimens: does each law catch the transport, the codec or the consumer that was broken for it, and only what it must?
  */
 import * as Effect from "effect/Effect"
+import type { CodecSpecimen } from "./codecLaw.ts"
+import * as CodecLaws from "./CodecLaws.ts"
 import type { Specimen as FlowSpecimen } from "./flow.ts"
 import type { LawBroken, Specimen } from "./law.ts"
 import * as ProducerLaws from "./ProducerLaws.ts"
@@ -39,6 +41,23 @@ const hold = (cases: ReadonlyArray<Case>): Effect.Effect<ReadonlyArray<Verdict>>
         onSuccess: () => ({ law: law.number, broken: undefined }),
         onFailure: (error) => ({ law: law.number, broken: error.detail })
       }))
+
+/** Holds all laws of codecs against the specimen. */
+export const examineCodec = (specimen: CodecSpecimen): ReadonlyArray<Verdict> =>
+  CodecLaws.make<unknown, unknown>(specimen.subject).map(({ missing, number, test }) => ({
+    law: number,
+    broken: missing.length > 0 ? null : whyBroken(test)
+  }))
+
+const whyBroken = (test: () => void): string | undefined => {
+  try {
+    test()
+    return undefined
+  } catch (error) {
+    if (error instanceof CodecLaws.LawBroken) return error.detail
+    throw error
+  }
+}
 
 export const judge = (specimen: Pick<Specimen, "law" | "alsoBreaks">, verdict: Verdict): Judgement => {
   const isExcused = specimen.alsoBreaks?.[verdict.law] !== undefined

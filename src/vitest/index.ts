@@ -1,2 +1,3 @@
+export { codecLaws } from "./codecLaws.ts"
 export { producerLaws } from "./producerLaws.ts"
 export { transportLaws } from "./transportLaws.ts"

@@ -9,9 +9,10 @@ import * as Stream from "effect/Stream"
 import type { Consumer, State } from "../../Consumer.ts"
 import type { Producer } from "../../Producer.ts"
 import type { TransportError } from "../../TransportError.ts"
-import { check, randomOf } from "../bench.ts"
+import { check } from "../bench.ts"
 import { checkCalls, checkGrammar, checkSound, fails, type FlowBench, type Judged, type Law, told } from "../flow.ts"
 import type { LawBroken } from "../law.ts"
+import { randomOf } from "../random.ts"
 
 export const flowLaws: ReadonlyArray<Law> = [
   {
