@@ -20,8 +20,8 @@ import {
   Netstring,
   Silence,
   Slip
-} from "effect-transport"
-import type { CodecLaws } from "effect-transport/testing"
+} from "../../src/index.ts"
+import type { CodecLaws } from "../../src/testing/index.ts"
 
 type AnyCodec<A> = Codec.Codec<A | FrameError.Skipped, A, unknown, unknown>
 
