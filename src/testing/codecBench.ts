@@ -351,7 +351,7 @@ const mutated = (random: (below: number) => number, piece: Uint8Array, any: () =
 // ---------------------------------------------------------------------------------------------------------------------
 
 /** Whether two values are made of the same. Unlike `Equal.equals`, it remembers nothing of what may be overwritten. */
-const isAlike = (one: unknown, other: unknown): boolean => {
+export const isAlike = (one: unknown, other: unknown): boolean => {
   if (one === other || (one !== one && other !== other)) return true
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false
   if (ArrayBuffer.isView(one) || ArrayBuffer.isView(other)) {
