@@ -80,15 +80,15 @@ export const memorySpecimens: ReadonlyArray<CodecSpecimen> = [
     law: 30,
     fault: "what is left of a piece is kept in one place for all decoders",
     alsoBreaks: {
-      ...because("it reads with two decoders in turns too", 8),
+      ...because("it reads with two decoders in turns too", 8, 13, 32),
       ...because("what is kept goes back and forth", 31)
     },
     subject: brokenSubject((settings) => {
       const { decoder, encode } = soundCodec(settings)
       let kept = new Uint8Array(0)
       return {
-        decoder: () => {
-          const sound = decoder()
+        decoder: (mark) => {
+          const sound = decoder(mark)
           kept = new Uint8Array(0)
           return overDecoder(sound, {
             decode: (bytes, out, max) => {
