@@ -199,16 +199,18 @@ export const fromCodec = <In, Out, DE, EE>(
  * **Details**
  *
  * The machine runs whether or not somebody reads its events: it answers the peer, and is woken when it is due. Up to 1024
- * events, and those of one chunk more, wait to be pulled; then no more input is taken. The end of input and an error of
- * the machine are final, and come after the events before them.
+ * events, and those of one chunk more, wait to be pulled; then no more input is taken, and a machine that is due waits.
+ * The end of input and an error of the machine are final, and come after the events before them; after an error, and
+ * where it throws, the machine is not called again.
  *
  * A write gives the machine a command, and completes when the connection has taken what the machine sent. Interrupted, the
  * command has been given all the same, and what it sent goes out whole. A command that the machine refuses fails that
  * write alone; of `writeAll` those before it have been given. What writes wait for keeps nobody from reading; but while
- * more than 64 KiB of what the machine sent wait, no more input is taken.
+ * more than 64 KiB of what the machine sent wait, no more input is taken, and a machine that is due waits.
  *
- * `close` and `halfClose` come after what was sent before, and wait 5 seconds for it. At the end of the scope, input that
- * the machine has not seen is put back, and what the connection has not taken is dropped with a warning.
+ * `close` and `halfClose` come after what was sent before, and wait 5 seconds for it; no writes are taken meanwhile. At
+ * the end of the scope, input that the machine has not seen is put back, and what the connection has not taken is dropped
+ * with a warning; whoever waits then, or asks later, is told that it is `Closed` by `scope`.
  *
  * @category constructors
  * @since 0.1.0
