@@ -152,8 +152,8 @@ export const brokenSilence = (change: (decoder: BytesDecoder) => Partial<BytesDe
   brokenSubject((settings) => {
     const { decoder, encode } = silence(settings)
     return {
-      decoder: () => {
-        const sound = decoder()
+      decoder: (mark) => {
+        const sound = decoder(mark)
         return overDecoder(sound, change(sound))
       },
       encode
