@@ -48,7 +48,7 @@ import {
 import * as framer from "./internal/framer.ts"
 import { Framer, type Telling } from "./internal/framer.ts"
 import { bytesOf, textOf } from "./internal/utf8.ts"
-import { count, oneOf } from "./options.ts"
+import { count, oneOf, positive } from "./options.ts"
 
 /**
  * Bytes to frames, for one connection.
@@ -280,6 +280,7 @@ export const fromFraming = <In, Out, const O extends BrokenOption = {}>(
 ): FramingCodec<In, Out, OnBrokenOf<O>> => {
   const onBroken = oneOf("onBroken", ["fatal", "skip", "resync"], options?.onBroken)
   count("bytesMax", 1, framing.bytesMax)
+  if (framing.gapMs !== undefined) positive("gapMs", "a positive number of milliseconds", framing.gapMs)
   return {
     framing,
     onBroken: onBroken as OnBrokenOf<O>,

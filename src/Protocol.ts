@@ -173,8 +173,9 @@ export const make = <LIn, LOut, UIn, UOut, E = never, R = never>(
  *
  * It holds what one pull below gave, the frames of one pull above, and what the decoder keeps; and it holds the bytes of
  * the last frames that were pulled until the next pull, so that frames that are put back can become bytes again for
- * `swap`, `peek` and the next protocol. A frame that was put back after a later pull cannot: `swap` and `peek` die of it,
- * and the end of the scope drops it with a warning.
+ * `swap`, `peek` and the next protocol. A frame that was put back after a later pull cannot, nor can some of the frames
+ * that one gap, or the end of input, ended together: `swap` and `peek` die of it, and the end of the scope drops it with
+ * a warning.
  *
  * @category constructors
  * @since 0.1.0
@@ -199,16 +200,18 @@ export const fromCodec = <In, Out, DE, EE>(
  * **Details**
  *
  * The machine runs whether or not somebody reads its events: it answers the peer, and is woken when it is due. Up to 1024
- * events, and those of one chunk more, wait to be pulled; then no more input is taken. The end of input and an error of
- * the machine are final, and come after the events before them.
+ * events, and those of one chunk more, wait to be pulled; then no more input is taken, and a machine that is due waits.
+ * The end of input and an error of the machine are final, and come after the events before them; after an error, and
+ * where it throws, the machine is not called again.
  *
  * A write gives the machine a command, and completes when the connection has taken what the machine sent. Interrupted, the
  * command has been given all the same, and what it sent goes out whole. A command that the machine refuses fails that
  * write alone; of `writeAll` those before it have been given. What writes wait for keeps nobody from reading; but while
- * more than 64 KiB of what the machine sent wait, no more input is taken.
+ * more than 64 KiB of what the machine sent wait, no more input is taken, and a machine that is due waits.
  *
- * `close` and `halfClose` come after what was sent before, and wait 5 seconds for it. At the end of the scope, input that
- * the machine has not seen is put back, and what the connection has not taken is dropped with a warning.
+ * `close` and `halfClose` come after what was sent before, and wait 5 seconds for it; no writes are taken meanwhile. At
+ * the end of the scope, input that the machine has not seen is put back, and what the connection has not taken is dropped
+ * with a warning; whoever waits then, or asks later, is told that it is `Closed` by `scope`.
  *
  * @category constructors
  * @since 0.1.0
@@ -420,10 +423,7 @@ class Attachment<LE> {
 
   /** Gives the bytes that no frame was made of back to the lower connection. */
   detach(): Effect.Effect<void> {
-    const decoding = this.decoding!
-    const lost = Math.max(0, -decoding.handed)
-    decoding.handed += lost
-    decoding.rewind()
+    const lost = this.decoding!.giveUp()
     const chunks = this.chunks
     this.chunks = []
     return Effect.andThen(
@@ -462,6 +462,9 @@ class Decoding<In, DE> {
   /** It stopped at `framesMax`: there may be whole frames inside the decoder. */
   isStopped = false
   isDropped = false
+  /** Where time ends frames: when the last bytes came. */
+  arrivedMs = 0
+  hasFed = false
 
   constructor(attachment: Attachment<any>, codec: Codec<In, never, DE, unknown>) {
     this.attachment = attachment
@@ -485,6 +488,7 @@ class Decoding<In, DE> {
       this.step(chunk)
     }
     attachment.chunks.splice(0, fed)
+    this.hasFed = fed > 0
     if (attachment.hasEnded && this.end === undefined && !this.isStopped) {
       const error = this.decoder.end(frames)
       this.end = error === undefined ? done : Effect.fail(error)
@@ -496,8 +500,13 @@ class Decoding<In, DE> {
   advanceAt(nowMs: number): number | undefined {
     if (this.frames.length > 0 || this.end !== undefined) return undefined
     this.tell(nowMs)
-    if (this.frames.length > 0 || this.advance()) return undefined
+    if (this.frames.length > 0) return undefined
+    const isFound = this.advance()
+    if (this.end !== undefined) return undefined
+    if (this.hasFed) this.arrivedMs = nowMs
+    // Also behind frames: it is the time of what came behind them.
     const dueMs = this.tell(nowMs)
+    if (isFound) return undefined
     // What went wrong then is told now.
     if (this.frames.length === 0) this.step(undefined)
     return dueMs
@@ -520,12 +529,21 @@ class Decoding<In, DE> {
   /** All that was handed out is the receiver's. What the decoder keeps begins a new log. */
   forget(): void {
     const rest = this.decoder.rest()
-    if (rest.length > 0) this.attachment.chunks.unshift(rest)
     this.origin = this.decoder.mark?.()
     this.log = []
     this.logBytes = 0
     this.logMax = Math.max(logMin, 2 * rest.length)
     this.handed = 0
+    if (rest.length === 0) return
+    if (this.decoder.due === undefined) {
+      this.attachment.chunks.unshift(rest)
+      return
+    }
+    // It came before what comes now.
+    this.log.push(rest)
+    this.logBytes = rest.length
+    this.step(rest)
+    this.tell(this.arrivedMs)
   }
 
   handOut(): NonEmptyReadonlyArray<In> {
@@ -543,14 +561,25 @@ class Decoding<In, DE> {
 
   /** Makes bytes again of everything behind the last frame that was handed out. */
   rewind(): void {
-    const { attachment } = this
     if (this.handed < 0) throw new Error("Framed: the bytes of frames put back after a later pull are gone")
-    const isAllHandedOut = this.end === done && this.frames.length === 0
-    attachment.chunks = isAllHandedOut ? [] : this.bytesBehind(this.handed)
+    const { chunks, lost } = this.bytesBehind(this.handed)
+    // They ended at one time, and the bytes between them are not known apart.
+    if (lost > 0) throw new Error("Framed: some of the frames that one gap, or the end of input, ended were put back")
+    this.attachment.chunks = chunks
     this.reset()
   }
 
-  bytesBehind(handed: number): Array<Uint8Array> {
+  /** As `rewind`, for good. Answers with how many frames that were put back cannot become bytes again. */
+  giveUp(): number {
+    const { chunks, lost } = this.bytesBehind(Math.max(0, this.handed))
+    const all = lost + Math.max(0, -this.handed)
+    this.attachment.chunks = chunks
+    this.reset()
+    return all
+  }
+
+  bytesBehind(handed: number): { readonly chunks: Array<Uint8Array>; readonly lost: number } {
+    if (this.end === done && this.frames.length === 0) return { chunks: [], lost: 0 }
     const entries = [...this.log, ...this.attachment.chunks]
     const decoder = this.codec.decoder(this.origin)
     const frames: Array<In> = []
@@ -560,13 +589,13 @@ class Decoding<In, DE> {
       if (typeof entry === "number") decoder.due!(entry, frames)
       else decoder.decode(entry, frames, handed - frames.length)
     }
-    // They ended at one time, and the bytes between them are not known apart.
-    if (frames.length > handed) throw new Error("Framed: some of the frames that one gap ended were put back")
-    const rest = decoder.rest()
-    this.origin = decoder.mark?.()
-    return [rest, ...entries.slice(fed)].filter((entry) => typeof entry !== "number" && entry.length > 0) as Array<
-      Uint8Array
-    >
+    if (frames.length < handed) decoder.end(frames)
+    const chunks = [decoder.rest(), ...entries.slice(fed)].filter((entry): entry is Uint8Array =>
+      typeof entry !== "number" && entry.length > 0
+    )
+    const lost = frames.length - handed
+    if (lost === 0) this.origin = decoder.mark?.()
+    return { chunks, lost }
   }
 
   /** The connection is ended here: there is nothing more to read. */

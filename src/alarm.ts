@@ -21,6 +21,7 @@ export const makeAlarm: Effect.Effect<
     const run = Effect.runForkWith(context)
     let sleeping: Fiber.Fiber<void> | undefined
     let atMs = Infinity
+    let isOver = false
     const stop = () => {
       atMs = Infinity
       sleeping?.interruptUnsafe()
@@ -30,11 +31,13 @@ export const makeAlarm: Effect.Effect<
       ringing: (ring: () => void): Alarm => ({
         now: () => clock.currentTimeMillisUnsafe(),
         set: (dueMs) => {
-          if (dueMs === undefined || dueMs >= atMs) return
+          if (isOver || dueMs === undefined || dueMs >= atMs) return
           stop()
           atMs = dueMs
+          const ms = dueMs - clock.currentTimeMillisUnsafe()
           sleeping = run(Effect.andThen(
-            Effect.sleep(Math.max(0, dueMs - clock.currentTimeMillisUnsafe())),
+            // A sleep of no time may be over at once.
+            ms > 0 ? Effect.sleep(ms) : Effect.yieldNow,
             Effect.sync(() => {
               atMs = Infinity
               sleeping = undefined
@@ -44,6 +47,10 @@ export const makeAlarm: Effect.Effect<
         }
       })
     }
-    return Effect.acquireRelease(Effect.succeed(alarm), () => Effect.sync(stop))
+    return Effect.acquireRelease(Effect.succeed(alarm), () =>
+      Effect.sync(() => {
+        isOver = true
+        stop()
+      }))
   })
 )

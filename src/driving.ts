@@ -9,13 +9,14 @@ import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import { type Alarm, makeAlarm } from "./alarm.ts"
 import { type Connection, isHalfCloseable, type Reader } from "./Connection.ts"
 import { Driver } from "./internal/driver.ts"
 import type { Machine } from "./Machine.ts"
-import { readerBusy } from "./refusal.ts"
+import { closedError, readerBusy } from "./refusal.ts"
 import type { TransportError } from "./TransportError.ts"
 
 /** Runs the machine until the peer's input ends. Each chunk's answer is sent before the next chunk is taken. */
@@ -23,8 +24,8 @@ export const drive = <Event, E, LE>(
   lower: Connection<Uint8Array, Uint8Array, LE>,
   machine: Machine<never, Event, E>,
   onEvent: (event: Event) => void
-): Effect.Effect<void, E | LE> =>
-  Effect.scoped(Effect.flatMap(makeDriving(lower, machine, { onEvent }), (driving) => driving.read(0, Effect.void)))
+): Effect.Effect<void, E | LE | TransportError> =>
+  Effect.scoped(Effect.flatMap(makeDriving(lower, machine, { onEvent }, 0), (driving) => driving.read(Effect.void)))
 
 /** Who is told of what the machine does. */
 interface Observer<in Event> {
@@ -32,12 +33,14 @@ interface Observer<in Event> {
   readonly onEvent: (event: Event) => void
   /** The machine has returned. */
   readonly onStep?: (() => void) | undefined
+  /** There is no room for more events: a machine that is due waits. */
+  readonly isFull?: (() => boolean) | undefined
 }
 
 /** The most events that wait to be pulled; and, with those of one chunk, all that there are. */
 const eventsMax = 1024
 
-/** How many bytes of answers may wait while more input is taken. */
+/** How many bytes of answers may wait while more input is taken, and while the machine is woken. */
 const answerBytesMax = 65_536
 
 /** The connection above a machine. */
@@ -47,18 +50,27 @@ export const attachMachine = <Command, Event, E, LE>(
 ): Effect.Effect<Connection<Event, Command, LE | E | TransportError>, LE, Scope.Scope> =>
   Effect.gen(function*() {
     let events: Array<Event> = []
-    let ended: Exit.Exit<void, E | LE> | undefined
+    let ended: Exit.Exit<void, E | LE | TransportError> | undefined
+    let closedBy: "close" | "halfClose" | undefined
+    let isDropped = false
     let lease: object | undefined
     let wakeReader: (() => void) | undefined
     let wakeDriving: (() => void) | undefined
 
-    const driving = yield* makeDriving<Command, Event, E, LE>(lower, machine, {
-      onEvent: (event) => events.push(event),
+    const isFull = () => events.length >= eventsMax
+    const observer: Observer<Event> = {
+      onEvent: (event) => {
+        if (!isDropped) events.push(event)
+      },
       onStep: () => {
         if (events.length > 0) wakeReader?.()
-      }
-    })
+      },
+      isFull
+    }
+    const driving = yield* makeDriving<Command, Event, E, LE>(lower, machine, observer, answerBytesMax)
     const full = Effect.callback<void>((resume) => {
+      // It may have yielded since it was asked.
+      if (!isFull()) return resume(Effect.void)
       wakeDriving = () => resume(Effect.void)
       return Effect.sync(() => {
         wakeDriving = undefined
@@ -66,13 +78,15 @@ export const attachMachine = <Command, Event, E, LE>(
     })
     const room: Effect.Effect<void> = Effect.suspend(() => {
       wakeDriving = undefined
-      return events.length < eventsMax ? Effect.void : Effect.andThen(full, room)
+      return isFull() ? Effect.andThen(full, room) : Effect.void
     })
-    const fiber = yield* Effect.forkScoped(driving.read(answerBytesMax, room), { startImmediately: true })
-    fiber.addObserver((exit) => {
-      ended = exit
+    const fiber = yield* Effect.forkScoped(driving.read(room), { startImmediately: true })
+    const endReading = (exit: Exit.Exit<void, E | LE | TransportError>) => {
+      ended ??= exit
       wakeReader?.()
-    })
+    }
+    fiber.addObserver(endReading)
+    yield* Effect.addFinalizer(() => Effect.sync(() => endReading(Exit.fail(closedError(lower, "read", "scope")))))
 
     type Pulling = Pull.Pull<NonEmptyReadonlyArray<Event>, E | LE | TransportError>
     const readerOf = (own: object): Reader<Event, E | LE | TransportError> => {
@@ -83,6 +97,7 @@ export const attachMachine = <Command, Event, E, LE>(
         events = []
         pulled += batch.length
         wakeDriving?.()
+        driving.catchUp()
         return batch
       })
       const pull: Pulling = Effect.suspend((): Pulling => {
@@ -91,7 +106,10 @@ export const attachMachine = <Command, Event, E, LE>(
         if (ended === undefined) return Effect.andThen(parked, pull)
         return Exit.isSuccess(ended) ? Cause.done() : Effect.failCause(ended.cause)
       })
-      const parked = Effect.callback<void>((resume) => {
+      const parked = Effect.callback<void, TransportError>((resume) => {
+        // It may have yielded since they were asked for.
+        if (wakeReader !== undefined) return resume(readerBusy(lower))
+        if (events.length > 0 || ended !== undefined) return resume(Effect.void)
         wakeReader = () => {
           wakeReader = undefined
           resume(Effect.void)
@@ -106,7 +124,7 @@ export const attachMachine = <Command, Event, E, LE>(
           Effect.suspend(() => {
             if (items.length > pulled) return Effect.die(new Error("Reader.unread: more than this lease has pulled"))
             pulled -= items.length
-            events = [...items, ...events]
+            if (!isDropped) events = [...items, ...events]
             return Effect.void
           })
       }
@@ -114,7 +132,8 @@ export const attachMachine = <Command, Event, E, LE>(
 
     const commands = (all: ReadonlyArray<Command>) =>
       Effect.suspend(() => {
-        if (ended !== undefined && Exit.isFailure(ended)) return Effect.failCause(ended.cause)
+        if (driving.over !== undefined) return driving.over
+        if (closedBy !== undefined) return Effect.fail(closedError(lower, "write", closedBy, "NotSent"))
         for (const command of all) {
           const error = driving.command(command)
           if (error !== undefined) return Effect.fail(error)
@@ -122,8 +141,19 @@ export const attachMachine = <Command, Event, E, LE>(
         return driving.taken
       })
     // What the machine sent before comes before the end; a peer that does not take it is for `close` to deal with.
-    const afterSending = <A, LE>(end: Effect.Effect<A, LE>) =>
-      Effect.andThen(Effect.exit(Effect.timeoutOption(driving.taken, "5 seconds")), end)
+    const afterSending = <A, LE>(by: "close" | "halfClose", end: Effect.Effect<A, LE>) =>
+      Effect.suspend(() => {
+        if (closedBy !== "close") closedBy = by
+        return Effect.andThen(Effect.exit(Effect.timeoutOption(driving.taken, "5 seconds")), end)
+      })
+    const ending = <A, LE>(end: Effect.Effect<A, LE>) =>
+      Effect.suspend(() => {
+        isDropped = true
+        events = []
+        wakeDriving?.()
+        return end
+      })
+    const scope = yield* Effect.scope
     const upper: Connection<Event, Command, LE | E | TransportError> = {
       reader: Effect.acquireRelease(
         Effect.suspend(() => lease === undefined ? Effect.succeed(readerOf(lease = {})) : readerBusy(lower)),
@@ -134,24 +164,30 @@ export const attachMachine = <Command, Event, E, LE>(
       ),
       write: (command) => commands([command]),
       writeAll: commands,
-      close: afterSending(lower.close),
-      abort: lower.abort,
-      abortWith: lower.abortWith,
+      close: ending(Effect.onInterrupt(afterSending("close", lower.close), () => lower.abort)),
+      abort: ending(lower.abort),
+      abortWith: (cause) => ending(lower.abortWith(cause)),
       closed: lower.closed
     }
-    return isHalfCloseable(lower) ? { ...upper, halfClose: afterSending(lower.halfClose) } : upper
+    if (!isHalfCloseable(lower)) return upper
+    // In a fiber of its own: interrupted, the end still goes out.
+    const halfClosing = Effect.forkIn(afterSending("halfClose", lower.halfClose), scope, { startImmediately: true })
+    const isAttached = () => scope.state._tag === "Open"
+    const halfClose = Effect.suspend(() => isAttached() ? Effect.flatMap(halfClosing, Fiber.join) : lower.halfClose)
+    return { ...upper, halfClose }
   })
 
 const makeDriving = <Command, Event, E, LE>(
   lower: Connection<Uint8Array, Uint8Array, LE>,
   machine: Machine<Command, Event, E>,
-  observer: Observer<Event>
+  observer: Observer<Event>,
+  answerBytesMax: number
 ): Effect.Effect<Driving<Command, Event, E, LE>, LE, Scope.Scope> =>
   Effect.gen(function*() {
     const reader = yield* lower.reader
     const alarm = yield* makeAlarm
     const driving = yield* Effect.acquireRelease(
-      Effect.sync(() => new Driving<Command, Event, E, LE>(lower, reader, machine, observer)),
+      Effect.sync(() => new Driving<Command, Event, E, LE>(lower, reader, machine, observer, answerBytesMax)),
       (driving) => driving.stop()
     )
     yield* Effect.forkScoped(driving.send, { startImmediately: true })
@@ -160,10 +196,13 @@ const makeDriving = <Command, Event, E, LE>(
   })
 
 class Driving<Command, Event, E, LE> {
+  /** What ended the machine before the input's end: it runs no more. */
+  over: Exit.Exit<never, E | LE | TransportError> | undefined = undefined
   readonly #lower: Connection<Uint8Array, Uint8Array, LE>
   readonly #reader: Reader<Uint8Array, LE>
   readonly #machine: Machine<Command, Event, E>
   readonly #observer: Observer<Event>
+  readonly #answerBytesMax: number
   #driver: Driver<Command, Event, E> | undefined = undefined
   #alarm: Alarm | undefined = undefined
   /** What was read and the machine has not seen. */
@@ -177,21 +216,25 @@ class Driving<Command, Event, E, LE> {
   /** Of what is not taken: what was not sent for a command. */
   #answerBytes = 0
   #isCommand = false
+  /** It was due while there was no room. */
+  #isLate = false
   #wakeSender: (() => void) | undefined = undefined
   #waiters: Array<{ readonly bytes: number; readonly resume: () => void }> = []
-  /** What broke it from the side: a write that failed, a machine that threw when it was woken. */
-  readonly #broken = Deferred.makeUnsafe<never, LE>()
+  /** What broke it from the side: a write that failed, a machine that threw, the end of the scope. */
+  readonly #broken = Deferred.makeUnsafe<never, LE | TransportError>()
 
   constructor(
     lower: Connection<Uint8Array, Uint8Array, LE>,
     reader: Reader<Uint8Array, LE>,
     machine: Machine<Command, Event, E>,
-    observer: Observer<Event>
+    observer: Observer<Event>,
+    answerBytesMax: number
   ) {
     this.#lower = lower
     this.#reader = reader
     this.#machine = machine
     this.#observer = observer
+    this.#answerBytesMax = answerBytesMax
   }
 
   start(alarm: Alarm): void {
@@ -209,28 +252,46 @@ class Driving<Command, Event, E, LE> {
     this.ring()
   }
 
+  /** The machine is due. It waits where there is no room for what it may say. */
   ring(): void {
+    if (this.over !== undefined) return
+    this.#isLate = this.#answerBytes > this.#answerBytesMax || this.#observer.isFull?.() === true
+    if (this.#isLate) return
     try {
       this.#driver!.tick()
     } catch (defect) {
-      Deferred.doneUnsafe(this.#broken, Exit.die(defect))
+      this.#break(Exit.die(defect))
     }
     this.#stepped()
+  }
+
+  /** There may be room again. */
+  catchUp(): void {
+    if (this.#isLate) this.ring()
   }
 
   command(command: Command): E | undefined {
     this.#isCommand = true
     try {
       return this.#driver!.command(command)
+    } catch (defect) {
+      this.#break(Exit.die(defect))
+      throw defect
     } finally {
       this.#isCommand = false
       this.#stepped()
     }
   }
 
+  #break(exit: Exit.Exit<never, LE | TransportError>): void {
+    this.over ??= exit
+    Deferred.doneUnsafe(this.#broken, exit)
+    this.#wake()
+  }
+
   /** Those who are woken run at once, so they are woken when the machine has returned. */
   #stepped(): void {
-    this.#alarm!.set(this.#driver!.dueMs)
+    if (this.over === undefined) this.#alarm!.set(this.#driver!.dueMs)
     if (this.#outbox.length > 0) this.#wakeSender?.()
     this.#observer.onStep?.()
   }
@@ -239,9 +300,10 @@ class Driving<Command, Event, E, LE> {
    * Feeds the machine until the input ends. It waits while more than `answerBytesMax` bytes of its answers are not taken,
    * and for `room` before each chunk.
    */
-  read(answerBytesMax: number, room: Effect.Effect<void>): Effect.Effect<void, E | LE> {
-    const settled = Effect.suspend(() => this.#answerBytes > answerBytesMax ? this.taken : Effect.void)
-    const next = Effect.suspend((): Pull.Pull<void, E | LE> => {
+  read(room: Effect.Effect<void>): Effect.Effect<void, E | LE | TransportError> {
+    const settled = Effect.suspend(() => this.#answerBytes > this.#answerBytesMax ? this.taken : Effect.void)
+    const next = Effect.suspend((): Pull.Pull<void, E | LE | TransportError> => {
+      if (this.over !== undefined) return this.over
       const chunk = this.#chunks.shift()
       if (chunk !== undefined) return this.#step(() => this.#driver!.receive(chunk))
       return this.#hasEnded ? Cause.done() : this.#fill
@@ -254,11 +316,17 @@ class Driving<Command, Event, E, LE> {
     return Effect.raceFirst(all, Deferred.await(this.#broken))
   }
 
-  #step(run: () => E | undefined): Effect.Effect<void, E> {
+  #step(run: () => E | undefined): Effect.Effect<void, E | LE | TransportError> {
     return Effect.suspend(() => {
-      const error = run()
+      let error: E | undefined
+      try {
+        error = run()
+      } catch (defect) {
+        this.#break(Exit.die(defect))
+      }
+      if (error !== undefined) this.over ??= Exit.fail(error)
       this.#stepped()
-      if (error === undefined) return Effect.void
+      if (error === undefined) return this.over ?? Effect.void
       // The machine's error is what counts, also where its last words cannot be sent.
       return Effect.andThen(Effect.exit(this.taken), Effect.fail(error))
     })
@@ -301,11 +369,11 @@ class Driving<Command, Event, E, LE> {
           for (const chunk of chunks) this.#takenBytes += chunk.length
           this.#answerBytes -= answerBytes
           this.#wake()
+          this.catchUp()
           return Effect.void
         },
         onFailure: (cause) => {
-          Deferred.doneUnsafe(this.#broken, Exit.failCause(cause))
-          this.#wake()
+          this.#break(Exit.failCause(cause))
           return Effect.never
         }
       })
@@ -323,10 +391,10 @@ class Driving<Command, Event, E, LE> {
   }
 
   /** Waits until the connection has taken what was sent before. */
-  get taken(): Effect.Effect<void, LE> {
+  get taken(): Effect.Effect<void, LE | TransportError> {
     return Effect.suspend(() => {
       const bytes = this.#sentBytes
-      return Effect.callback<void, LE>((resume) => {
+      return Effect.callback<void, LE | TransportError>((resume) => {
         const settle = () => resume(Deferred.isDoneUnsafe(this.#broken) ? Deferred.await(this.#broken) : Effect.void)
         if (bytes <= this.#takenBytes || Deferred.isDoneUnsafe(this.#broken)) return settle()
         const waiter = { bytes, resume: settle }
@@ -341,12 +409,11 @@ class Driving<Command, Event, E, LE> {
   stop(): Effect.Effect<void> {
     const chunks = this.#chunks
     this.#chunks = []
-    const lost = this.#sentBytes - this.#takenBytes
+    const lost = Deferred.isDoneUnsafe(this.#broken) ? 0 : this.#sentBytes - this.#takenBytes
+    this.#break(Exit.fail(closedError(this.#lower, "write", "scope", lost > 0 ? "Unknown" : "NotSent")))
     return Effect.andThen(
       chunks.length > 0 ? this.#reader.unread(chunks) : Effect.void,
-      lost > 0 && !Deferred.isDoneUnsafe(this.#broken)
-        ? Effect.logWarning(`a machine was taken off with ${lost} bytes unsent`)
-        : Effect.void
+      lost > 0 ? Effect.logWarning(`a machine was taken off with ${lost} bytes unsent`) : Effect.void
     )
   }
 }

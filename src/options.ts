@@ -11,6 +11,12 @@ export const oneOf = <const A>(field: string, values: readonly [A, ...Array<A>],
   throw new InvalidOption({ field, expected: values.map((value) => JSON.stringify(value)).join(" or "), actual: value })
 }
 
+/** A number above 0 that is finite. */
+export const positive = (field: string, expected: string, value: unknown): number => {
+  if (typeof value === "number" && value > 0 && value < Infinity) return value
+  throw new InvalidOption({ field, expected, actual: value })
+}
+
 /** An integer from `min` on. */
 export const count = (field: string, min: number, value: unknown): number => {
   if (isCount(value, min)) return value

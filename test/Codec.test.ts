@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as Codec from "../src/Codec.ts"
 import * as FrameError from "../src/FrameError.ts"
+import { InvalidOption } from "../src/TransportError.ts"
 import { reads, utf8 } from "./support/codecCases.ts"
 
 /** One frame for each byte but 0, which is refused in both directions; 255 at the end is a frame cut short. */
@@ -115,5 +116,12 @@ describe("Codec.fromFraming", () => {
   it("asks why a frame is none only where it is told", () => {
     read(words("resync", 20), "1.xxxxxx2.xx3.")
     assert.strictEqual(asked, 2)
+  })
+
+  it("throws for a gap that is none", () => {
+    const { framing } = words("fatal")
+    for (const gapMs of [0, -1, NaN, Infinity]) {
+      assert.throws(() => Codec.fromFraming({ ...framing, gapMs }), InvalidOption, "gapMs must be")
+    }
   })
 })

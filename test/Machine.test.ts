@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Pull } from "effect"
+import { Cause, Effect, Exit, Fiber, Pull, Scheduler, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Codec from "../src/Codec.ts"
 import * as Delimited from "../src/codec/Delimited.ts"
@@ -8,6 +8,7 @@ import * as Machine from "../src/Machine.ts"
 import * as Protocol from "../src/Protocol.ts"
 import * as TestTransport from "../src/TestTransport.ts"
 import * as Transport from "../src/Transport.ts"
+import { Stepper } from "./support/stepper.ts"
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
@@ -399,5 +400,291 @@ describe("Protocol.fromMachine", () => {
       const reading = yield* Effect.forkChild(Effect.exit(Connection.take(upper)), { startImmediately: true })
       yield* TestClock.adjust(10)
       assert.match(String(yield* Fiber.join(reading)), /thrown/)
+    }))
+
+  /** Each chunk is an event, and "bad" is an error; each command is sent. */
+  const plain: Machine.Machine<string, string, "Bad"> = {
+    receive: (bytes, out) => {
+      if (text(bytes) === "bad") return "Bad"
+      out.event(text(bytes))
+      return undefined
+    },
+    command: (command, out) => void out.bytes(utf8(command)),
+    end: () => undefined,
+    due: () => undefined
+  }
+  const attach = <Command, E>(machine: Machine.Machine<Command, string, E>, own: Transport.HalfCloseableTransport) =>
+    Protocol.attach(Protocol.fromMachine(() => machine), own)
+  const turns = Effect.repeat(Effect.yieldNow, { times: 20 })
+  const failure = (exit: Exit.Exit<unknown, unknown> | undefined) =>
+    exit !== undefined && Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : exit
+  const forked = <A, E>(effect: Effect.Effect<A, E>) =>
+    Effect.forkChild(Effect.exit(effect), { startImmediately: true })
+  const outcome = <A, E>(fiber: Fiber.Fiber<Exit.Exit<A, E>>) => {
+    const exit = fiber.pollUnsafe()
+    return exit !== undefined && Exit.isSuccess(exit) ? failure(exit.value) : exit
+  }
+
+  it.effect("calls the machine no more after its error", () =>
+    Effect.gen(function*() {
+      const [own, peer] = yield* TestTransport.pair()
+      let calls = 0
+      const machine = { ...plain, due: (nowMs: number) => (calls++, nowMs + 10) }
+      const upper = yield* attach(machine, own)
+      yield* peer.write(utf8("bad"))
+      assert.strictEqual(yield* Effect.flip(Connection.take(upper)), "Bad")
+      const before = calls
+      yield* TestClock.adjust(100)
+      assert.strictEqual(yield* Effect.flip(upper.write("x")), "Bad")
+      assert.strictEqual(calls, before)
+    }))
+
+  it.effect("calls the machine no more when the connection is gone", () =>
+    Effect.gen(function*() {
+      const [own] = yield* TestTransport.pair()
+      let calls = 0
+      const machine: typeof plain = {
+        ...plain,
+        due: (nowMs, out) => {
+          calls++
+          out.bytes(utf8("?"))
+          return nowMs + 10
+        }
+      }
+      yield* attach(machine, own)
+      yield* own.abort
+      yield* TestClock.adjust(20)
+      const before = calls
+      yield* TestClock.adjust(100)
+      assert.strictEqual(calls, before)
+    }))
+
+  it.effect("does not wake a machine while what it sent, or its events, have no room", () =>
+    Effect.gen(function*() {
+      const ticking = (bytes: number, onTick: () => void): typeof plain => {
+        let nextMs = 1
+        return {
+          ...plain,
+          due: (nowMs, out) => {
+            if (nowMs >= nextMs) {
+              nextMs = nowMs + 1
+              onTick()
+              out.bytes(new Uint8Array(bytes))
+              out.event("tick")
+            }
+            return nextMs
+          }
+        }
+      }
+      const [own, peer] = yield* TestTransport.pair({ highWaterMark: 10, readMark: 10 })
+      let ticks = 0
+      yield* attach(ticking(10_000, () => ticks++), own)
+      yield* TestClock.adjust(100)
+      assert.isAtLeast(ticks, 5)
+      assert.isAtMost(ticks, 15)
+      const before = ticks
+      yield* Transport.readExactly(peer, 50_000)
+      yield* turns
+      yield* TestClock.adjust(2)
+      assert.isAbove(ticks, before)
+
+      const [own2] = yield* TestTransport.pair()
+      let events = 0
+      const upper = yield* attach(ticking(0, () => events++), own2)
+      yield* TestClock.adjust(1100)
+      assert.strictEqual(events, 1024)
+      yield* Connection.take(upper)
+      yield* TestClock.adjust(1)
+      assert.isAbove(events, 1024)
+    }))
+
+  it.effect("wakes a machine that is due at once, and not after the scope", () =>
+    Effect.gen(function*() {
+      const [own] = yield* TestTransport.pair()
+      const times: Array<number> = []
+      const machine: typeof plain = {
+        ...plain,
+        due: (nowMs) => {
+          times.push(nowMs)
+          return times.length === 2 ? nowMs : nowMs + 10
+        }
+      }
+      const scope = yield* Scope.make()
+      const upper = yield* Scope.provide(attach(machine, own), scope)
+      yield* TestClock.adjust(10)
+      assert.deepStrictEqual(times, [0, 10, 10])
+      yield* Scope.close(scope, Exit.void)
+      yield* Effect.exit(upper.write("x"))
+      yield* TestClock.adjust(100)
+      assert.deepStrictEqual(times, [0, 10, 10])
+    }))
+
+  it.effect("wakes those who wait when the scope ends, and refuses what comes then", () =>
+    Effect.gen(function*() {
+      for (const isEnded of [false, true]) {
+        const [own, peer] = yield* TestTransport.pair({ highWaterMark: 10, readMark: 10 })
+        const scope = yield* Scope.make()
+        const upper = yield* Scope.provide(attach(plain, own), scope)
+        if (isEnded) yield* Effect.andThen(peer.halfClose, turns)
+        const writing = yield* forked(upper.write("x".repeat(50_000)))
+        const reading = yield* forked(Connection.take(upper))
+        yield* turns
+        yield* Scope.close(scope, Exit.void)
+        yield* turns
+        const late = yield* forked(upper.write("y"))
+        assert.match(String(outcome(writing)), /^TransportError: write .* it was ended/)
+        assert.match(String(outcome(late)), /^TransportError: write .* it was ended/)
+        if (!isEnded) assert.match(String(outcome(reading)), /^TransportError: read .* it was ended/)
+      }
+    }))
+
+  it.effect("aborts where close is interrupted, and takes no writes once it has begun", () =>
+    Effect.gen(function*() {
+      const [own] = yield* TestTransport.pair({ highWaterMark: 10, readMark: 10 })
+      const upper = yield* attach(plain, own)
+      yield* forked(upper.write("x".repeat(50_000)))
+      const closing = yield* Effect.forkChild(upper.close, { startImmediately: true })
+      yield* turns
+      const late = yield* forked(upper.write("y"))
+      assert.match(String(outcome(late)), /^TransportError: write .* it was ended/)
+      yield* Fiber.interrupt(closing)
+      assert.match(String(failure(yield* Effect.exit(own.closed))), /abort/)
+    }))
+
+  it.effect("half-closes behind what was sent, also where that is interrupted, and reads on", () =>
+    Effect.gen(function*() {
+      const [own, peer] = yield* TestTransport.pair({ highWaterMark: 10, readMark: 10 })
+      const upper = yield* attach(plain, own)
+      yield* forked(upper.write("x".repeat(50_000)))
+      const ending = yield* Effect.forkChild(upper.halfClose, { startImmediately: true })
+      yield* turns
+      yield* Fiber.interrupt(ending)
+      assert.match(String(failure(yield* Effect.exit(upper.write("y")))), /^TransportError: write .* it was ended/)
+      assert.lengthOf(yield* Transport.readUntilEnd(peer), 50_000)
+      yield* peer.write(utf8("one"))
+      assert.strictEqual(yield* Connection.take(upper), "one")
+    }))
+
+  it.effect("gives no events after close, as a codec gives no frames", () =>
+    Effect.gen(function*() {
+      const [own, peer] = yield* TestTransport.pair()
+      const upper = yield* attach(plain, own)
+      yield* peer.write(utf8("one"))
+      yield* turns
+      yield* upper.close
+      assert.match(String(failure(yield* Effect.exit(Connection.take(upper)))), /it was ended/)
+    }))
+
+  it.effect.each(["receive", "command", "end", "due"] as const)(
+    "ends with a machine that throws in %s",
+    (where) =>
+      Effect.gen(function*() {
+        const [own, peer] = yield* TestTransport.pair()
+        const machine: typeof plain = {
+          ...plain,
+          [where]: () => {
+            throw new Error("thrown")
+          }
+        }
+        const upper = yield* attach(machine, own)
+        const reading = yield* forked(Connection.take(upper))
+        if (where === "receive") yield* peer.write(utf8("x"))
+        if (where === "end") yield* peer.halfClose
+        yield* turns
+        assert.match(String(failure(yield* Effect.exit(upper.write("x")))), /thrown/)
+        yield* turns
+        assert.match(String(outcome(reading)), /thrown/)
+      })
+  )
+
+  it.effect("sends what the machine sent before it threw", () =>
+    Effect.gen(function*() {
+      const [own, peer] = yield* TestTransport.pair()
+      const machine: typeof plain = {
+        ...plain,
+        receive: (_bytes, out) => {
+          out.bytes(utf8("bye"))
+          throw new Error("thrown")
+        }
+      }
+      yield* attach(machine, own)
+      yield* peer.write(utf8("x"))
+      assert.strictEqual(text(yield* Connection.take(peer)), "bye")
+    }))
+
+  it.effect("wakes a pull for an event that comes at whichever step of it", () =>
+    Effect.gen(function*() {
+      for (let steps = 0; steps < 10; steps++) {
+        for (let before = 0; before < 3; before++) {
+          const [own, peer] = yield* TestTransport.pair()
+          const reader = yield* (yield* attach(plain, own)).reader
+          const stepper = new Stepper()
+          let pull = reader.pull
+          for (let i = 0; i < before; i++) pull = Effect.andThen(Effect.void, pull)
+          const pulling = Effect.runFork(Effect.provideService(pull, Scheduler.Scheduler, stepper))
+          stepper.run(steps)
+          yield* Effect.andThen(peer.write(utf8("one")), turns)
+          stepper.run(Infinity)
+          assert.deepStrictEqual(pulling.pollUnsafe(), Exit.succeed(["one"]))
+        }
+      }
+    }))
+
+  it.effect("goes on reading where its events leave at whichever step of it", () =>
+    Effect.gen(function*() {
+      const many: typeof plain = {
+        ...plain,
+        receive: (bytes, out) => {
+          for (let i = 0; i < 1024; i++) out.event(text(bytes))
+          return undefined
+        }
+      }
+      for (let steps = 15; steps < 35; steps++) {
+        const [own, peer] = yield* TestTransport.pair()
+        const stepper = new Stepper()
+        const attaching = Effect.runFork(
+          Effect.provideService(Scope.provide(attach(many, own), yield* Scope.make()), Scheduler.Scheduler, stepper)
+        )
+        stepper.run(Infinity)
+        const reader = yield* (yield* Fiber.join(attaching)).reader
+        yield* peer.write(utf8("1"))
+        yield* peer.flush
+        stepper.run(steps)
+        const first = yield* forked(reader.pull)
+        stepper.run(Infinity)
+        assert.lengthOf(
+          Exit.getSuccess(yield* Fiber.join(first)).pipe((one) => one._tag === "Some" ? one.value : []),
+          1024
+        )
+        yield* peer.write(utf8("2"))
+        yield* peer.flush
+        stepper.run(Infinity)
+        yield* Effect.yieldNow
+        stepper.run(Infinity)
+        const second = yield* forked(reader.pull)
+        assert.isDefined(second.pollUnsafe(), `after ${steps} steps`)
+      }
+    }))
+})
+
+describe("Transport.react", () => {
+  it.effect("wakes nothing inside of the machine, and nothing after its end", () =>
+    Effect.gen(function*() {
+      const [own] = yield* TestTransport.pair()
+      const times: Array<number> = []
+      const machine: Machine.Machine<never, never, never> = {
+        receive: () => undefined,
+        command: () => undefined,
+        end: () => undefined,
+        due: (nowMs) => {
+          times.push(nowMs)
+          return times.length === 2 ? nowMs : nowMs + 10
+        }
+      }
+      const reacting = yield* Effect.forkChild(Transport.react(own, machine), { startImmediately: true })
+      yield* TestClock.adjust(10)
+      yield* Fiber.interrupt(reacting)
+      yield* TestClock.adjust(100)
+      assert.deepStrictEqual(times, [0, 10, 10])
     }))
 })

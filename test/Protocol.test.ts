@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Logger, Option, Pull, Scheduler, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Codec from "../src/Codec.ts"
+import * as LengthPrefixed from "../src/codec/LengthPrefixed.ts"
 import * as Lines from "../src/codec/Lines.ts"
 import * as Connection from "../src/Connection.ts"
 import * as FrameError from "../src/FrameError.ts"
@@ -943,6 +944,80 @@ describe("Protocol.fromCodec, where time ends frames", () => {
       const lines = yield* frames.swap(Lines.codec())
       yield* send(peer, "c\n")
       assert.strictEqual(yield* Connection.take(lines), "abc")
+    }))
+
+  /** Each frame ends with ";" or by the gap, and the gap ends each "!" alone. */
+  const mixed = Codec.fromFraming({
+    bytesMax: 11,
+    finder: () => ({
+      find: (bytes, from, _searched, found) => {
+        const end = bytes.indexOf(59, from)
+        if (end < 0) found.more(bytes.length - from)
+        else found.frame(from, end, end + 1)
+      },
+      end: (bytes, from, found) => {
+        const next = bytes[from] === 33 ? from + 1 : bytes.length
+        found.frame(from, next, next)
+      }
+    }),
+    take: Codec.copyOf,
+    gapMs: 5,
+    encode: (frame: Uint8Array, out) => void out.push(frame)
+  })
+
+  it.effect("counts the gap from when the bytes came, though frames were pulled since", () =>
+    Effect.gen(function*() {
+      const [own, peer] = yield* TestTransport.pair()
+      const frames = yield* Protocol.attach(Protocol.fromCodec(mixed), own)
+      yield* TestClock.adjust(10)
+      yield* send(peer, "x;y")
+      assert.strictEqual(text(yield* Connection.take(frames)), "x")
+      yield* TestClock.adjust(5)
+      yield* send(peer, "a;b")
+      assert.strictEqual(text(yield* Connection.take(frames)), "y")
+      assert.strictEqual(text(yield* Connection.take(frames)), "a")
+      yield* TestClock.adjust(3)
+      const reading = yield* Effect.forkChild(Effect.map(Connection.take(frames), text), { startImmediately: true })
+      yield* TestClock.adjust(1)
+      assert.isUndefined(reading.pollUnsafe())
+      yield* TestClock.adjust(1)
+      yield* send(peer, "c;")
+      assert.strictEqual(yield* Fiber.join(reading), "b")
+      assert.strictEqual(text(yield* Connection.take(frames)), "c")
+    }))
+
+  it.effect("gives the bytes behind back, and tells of frames that one gap ended and that were put back", () =>
+    Effect.gen(function*() {
+      const warnings: Array<unknown> = []
+      const logger = Logger.make(({ message }) => void warnings.push(message))
+      const [own, peer] = yield* TestTransport.pair()
+      yield* Effect.scoped(Effect.gen(function*() {
+        const frames = yield* Protocol.attach(Protocol.fromCodec(mixed), own)
+        const reading = yield* Effect.forkChild(Effect.map(Connection.take(frames), text), { startImmediately: true })
+        yield* send(peer, "!!x")
+        yield* TestClock.adjust(5)
+        assert.strictEqual(yield* Fiber.join(reading), "!")
+      })).pipe(Effect.provide(Logger.layer([logger])))
+      assert.match(String(warnings[0]), /2 frames put back/)
+      yield* send(peer, "rest")
+      assert.strictEqual(text(yield* Connection.take(own)), "rest")
+    }))
+})
+
+describe("Protocol.fromCodec, where the end of input ends several frames", () => {
+  it.effect("gives no bytes twice", () =>
+    Effect.gen(function*() {
+      const [own, peer] = yield* TestTransport.pair()
+      const frames = yield* Protocol.attach(LengthPrefixed.protocol({ width: 1, onBroken: "resync" }), own)
+      // The first says that it is longer than the input.
+      yield* peer.write(Uint8Array.of(9, 1, 65, 1, 66))
+      yield* peer.halfClose
+      assert.isTrue(FrameError.isSkipped(yield* Connection.take(frames)))
+      const peeked = yield* Effect.exit(frames.peek(5))
+      assert.match(String(peeked), /were put back/)
+      assert.deepStrictEqual(yield* Connection.take(frames), Uint8Array.of(65))
+      assert.deepStrictEqual(yield* Connection.take(frames), Uint8Array.of(66))
+      assert.deepStrictEqual(yield* frames.peek(5), new Uint8Array(0))
     }))
 })
 

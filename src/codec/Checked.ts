@@ -165,6 +165,7 @@ class CheckedFinder implements Finder {
   readonly #checksum: Checksum
   readonly end?: NonNullable<Finder["end"]>
   readonly skip?: NonNullable<Finder["skip"]>
+  readonly fork?: NonNullable<Finder["fork"]>
 
   constructor(finder: Finder, checksum: Checksum) {
     this.#finder = finder
@@ -176,6 +177,7 @@ class CheckedFinder implements Finder {
       }
     }
     if (finder.skip !== undefined) this.skip = (bytes, from, found) => finder.skip!(bytes, from, found)
+    if (finder.fork !== undefined) this.fork = () => new CheckedFinder(finder.fork!(), checksum)
   }
 
   find(bytes: Uint8Array, from: number, searched: number, found: Found): void {

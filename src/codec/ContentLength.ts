@@ -55,7 +55,7 @@ export interface Options extends BrokenOption {
   readonly frameBytesMax?: number | undefined
   /**
    * The longest block of headers in bytes, with the empty line. Default 4096: the two headers that there are take less
-   * than 100.
+   * than 100. It has to have room for the header that is written in front of the longest body.
    */
   readonly headerBytesMax?: number | undefined
 }
@@ -80,14 +80,14 @@ export const codec = <const O extends Options = {}>(
   options?: O
 ): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
   const max = count("frameBytesMax", 1, options?.frameBytesMax ?? 16_777_216)
-  const headerBytesMax = count("headerBytesMax", 1, options?.headerBytesMax ?? 4096)
+  const headerBytesMax = count("headerBytesMax", headerOf(max).length, options?.headerBytesMax ?? 4096)
   return fromFraming({
     bytesMax: headerBytesMax + max,
     finder: () => new HeaderFinder(max, headerBytesMax),
     take: copyOf,
     encode: (frame, out) => {
       if (frame.length > max) return new EncodeError({ reason: new TooLong({ max }) })
-      pushFrame(out, frame, encoder.encode(`Content-Length: ${frame.length}\r\n\r\n`))
+      pushFrame(out, frame, headerOf(frame.length))
       return undefined
     }
   }, options)
@@ -108,6 +108,8 @@ export const protocol = <const O extends Options = {}>(
 > => Protocol.fromCodec(codec(options))
 
 const encoder = new TextEncoder()
+
+const headerOf = (length: number): Uint8Array => encoder.encode(`Content-Length: ${length}\r\n\r\n`)
 
 const LF = 10
 const CR = 13

@@ -35,9 +35,9 @@ import {
   type SkippedBy
 } from "../Codec.ts"
 import { type DecodeError, EncodeError, Malformed, TooLong } from "../FrameError.ts"
-import { count } from "../options.ts"
+import { count, positive } from "../options.ts"
 import * as Protocol from "../Protocol.ts"
-import { InvalidOption, type TransportError } from "../TransportError.ts"
+import type { TransportError } from "../TransportError.ts"
 
 /**
  * How long the gap is, and how long frames may be.
@@ -120,11 +120,6 @@ export const modbusGapMs = (baudRate: number): number =>
 
 /** Larger frames are handed on as they are. */
 const copiedBytes = 4096
-
-const positive = (field: string, expected: string, value: number): number => {
-  if (typeof value === "number" && value > 0 && value < Infinity) return value
-  throw new InvalidOption({ field, expected, actual: value })
-}
 
 /** All that there is belongs to the frame, until there is silence. */
 class SilenceFinder implements Finder {

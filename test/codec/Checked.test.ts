@@ -507,3 +507,46 @@ describe("Checked.checksum", () => {
     assert.throws(() => Checked.checksum({ bytes: 1, endian: "middle" as never, of }), InvalidOption)
   })
 })
+
+describe("Checked.codec on a finder that remembers", () => {
+  it("goes on at the mark of a decoder that is passing over", () => {
+    /** Frames of "(" to ")"; what is broken is passed over to as many "]" as there were "[". */
+    class Nested implements Codec.Finder {
+      depth: number
+      constructor(depth = 0) {
+        this.depth = depth
+      }
+      find(bytes: Uint8Array, from: number, _searched: number, found: Codec.Found): void {
+        this.depth = 0
+        if (bytes.length - from < 2) return found.more(0)
+        if (bytes[from] !== 40) return found.broken(new Malformed({ expected: "(" }))
+        const end = bytes.indexOf(41, from)
+        if (end < 0) found.more(0)
+        else found.frame(from + 1, end, end + 1)
+      }
+      skip(bytes: Uint8Array, from: number, found: Codec.Found): void {
+        for (let at = from; at < bytes.length; at++) {
+          if (bytes[at] === 91) this.depth++
+          if (bytes[at] === 93 && --this.depth === 0) return found.frame(from, from, at + 1)
+        }
+        found.more(bytes.length - from)
+      }
+      fork(): Nested {
+        return new Nested(this.depth)
+      }
+    }
+    const below = Codec.fromFraming<Uint8Array, Uint8Array, { readonly onBroken: "resync" }>({
+      bytesMax: 20,
+      finder: () => new Nested(),
+      take: Codec.copyOf,
+      encode: () => undefined
+    }, { onBroken: "resync" })
+    const codec = Checked.codec(below, Checked.checksum({ bytes: 1, of: () => 48 }))
+    const frames: Array<Uint8Array | Skipped> = []
+    const first = codec.decoder()
+    first.decode(utf8("[[ab"), frames, Infinity)
+    const second = codec.decoder(first.mark!())
+    second.decode(utf8("]](c0)"), frames, Infinity)
+    assert.deepStrictEqual(frames.map((frame) => frame instanceof Uint8Array ? frame : frame.bytes), [6, utf8("c")])
+  })
+})

@@ -92,11 +92,11 @@ describe("ContentLength.codec decoding", () => {
   })
 
   it("bounds the header", () => {
-    const block = "Content-Length: 1\r\n\r\n"
-    reads(of({ headerBytesMax: 21 }), utf8(`${block}a`), frames("a"))
-    const error = [0, expects("the end of a header of at most 20 bytes")] as const
-    reads(of({ headerBytesMax: 20 }), utf8(`${block}a`), { frames: [], error })
-    reads(of({ headerBytesMax: 20 }), utf8("x".repeat(30)), { frames: [], error })
+    const bounded = of({ headerBytesMax: 21, frameBytesMax: 9 })
+    reads(bounded, utf8("Content-Length: 1\r\n\r\na"), frames("a"))
+    const error = [0, expects("the end of a header of at most 21 bytes")] as const
+    reads(bounded, utf8("Content-Length:  1\r\n\r\na"), { frames: [], error })
+    reads(bounded, utf8("x".repeat(30)), { frames: [], error })
     const { error: byDefault } = Codec.decodeAll(ContentLength.codec(), [utf8("x".repeat(4097))])
     assert.strictEqual(
       byDefault?.message,
@@ -239,6 +239,15 @@ describe("ContentLength.codec options", () => {
       assert.throws(() => ContentLength.codec({ frameBytesMax: wrong }), InvalidOption, "frameBytesMax must be")
       assert.throws(() => ContentLength.protocol({ headerBytesMax: wrong }), InvalidOption, "headerBytesMax must be")
     }
+  })
+
+  it("leave room for each header that is written", () => {
+    const make = (headerBytesMax: number) => ContentLength.codec({ headerBytesMax, frameBytesMax: 10 })
+    assert.throws(() => make(21), InvalidOption, "headerBytesMax must be an integer from 22 on")
+    const body = utf8("0123456789")
+    const out: Array<Uint8Array> = []
+    assert.isUndefined(make(22).encode(body, out))
+    assert.deepStrictEqual(Codec.decodeAll(make(22), out), { frames: [body], error: undefined })
   })
 })
 
