@@ -420,10 +420,7 @@ export const fromConnection: {
     const closeTimeout = yield* checkTimeout(name, options?.closeTimeout)
     const through = yield* makeThrough<any, any>(name, connection.write)
     const { intake } = through
-    yield* Effect.forkScoped(
-      Effect.andThen(Effect.exit(connection.closed), Effect.sync(() => intake.stop(closedBy("close")))),
-      { startImmediately: true }
-    )
+    yield* stopAfter(intake, Effect.exit(connection.closed))
     const endBy = (by: "close" | "halfClose", end: Effect.Effect<void, unknown>) => {
       const late = Effect.andThen(connection.abort, Effect.suspend(() => Effect.fail(intake.error("close", timedOut))))
       return Effect.suspend(() => {
@@ -481,13 +478,16 @@ export const fromQueue = <A, E>(
   queue: Queue.Enqueue<A, E>,
   options?: { readonly name?: string | undefined }
 ): Effect.Effect<Consumer<A, TransportError.TransportError>, never, Scope.Scope> =>
-  Effect.map(
-    makeThrough<A, TransportError.TransportError>(options?.name ?? "queue", (item) =>
+  Effect.gen(function*() {
+    const name = options?.name ?? "queue"
+    const through = yield* makeThrough<A, TransportError.TransportError>(name, (item) =>
       Effect.flatMap(Queue.offer(queue, item), (isTaken) =>
-        isTaken || queue.state._tag === "Open" ? Effect.void : Effect.fail(refusal(options?.name ?? "queue")))),
-    (through) =>
-      through.consumer([])
-  )
+        isTaken || queue.state._tag === "Open" ? Effect.void : Effect.fail(refusal(name))))
+    // Of any queue it is told only here.
+    const done = Effect.exit(Queue.await(queue as unknown as Queue.Dequeue<A, E>))
+    yield* stopAfter(through.intake, done)
+    return through.consumer([])
+  })
 
 /**
  * A `PubSub` as a consumer. It is paused while a `publish` waits, and stops when the `PubSub` is shut down.
@@ -499,13 +499,14 @@ export const fromPubSub = <A>(
   pubsub: PubSub.PubSub<A>,
   options?: { readonly name?: string | undefined }
 ): Effect.Effect<Consumer<A, TransportError.TransportError>, never, Scope.Scope> =>
-  Effect.map(
-    makeThrough<A, TransportError.TransportError>(options?.name ?? "pubsub", (item) =>
+  Effect.gen(function*() {
+    const name = options?.name ?? "pubsub"
+    const through = yield* makeThrough<A, TransportError.TransportError>(name, (item) =>
       Effect.flatMap(PubSub.publish(pubsub, item), (isTaken) =>
-        isTaken || !PubSub.isShutdownUnsafe(pubsub) ? Effect.void : Effect.fail(refusal(options?.name ?? "pubsub")))),
-    (through) =>
-      through.consumer([])
-  )
+        isTaken || !PubSub.isShutdownUnsafe(pubsub) ? Effect.void : Effect.fail(refusal(name))))
+    yield* stopAfter(through.intake, PubSub.awaitShutdown(pubsub))
+    return through.consumer([])
+  })
 
 /**
  * A sink as a consumer: what is written waits in a buffer until the sink takes it, and `result` is what the sink makes
@@ -545,7 +546,8 @@ export const fromSink = <B, A, L, E, R>(
  * @category converting
  * @since 0.1.0
  */
-export const sink = <A, E>(self: Consumer<A, E>): Sink.Sink<void, A, never, E> => Sink.forEach(self.write)
+export const sink = <A, E>(self: Consumer<A, E>): Sink.Sink<void, A, never, E> =>
+  Sink.forEach((item) => self.write(item))
 
 /**
  * A consumer of what `f` turns into what this one takes. It is as full as this one, and is no level of its own.
@@ -721,10 +723,10 @@ export const broadcast = <A, E>(
       )
     const through = yield* makeThrough<A, E>(name, toAll)
     const { intake } = through
-    for (const member of live) {
+    const join = (member: Consumer<A, E>) => {
       const counts = pressure === "slowest" || !("policy" in member) || member.policy === "suspend"
       const hold = counts ? intake.holder() : undefined
-      yield* member.register({
+      return member.register({
         halfRegister: () => Effect.void,
         pause: Effect.sync(() => hold?.(true)),
         resume: Effect.sync(() => hold?.(false)),
@@ -735,6 +737,12 @@ export const broadcast = <A, E>(
         })
       })
     }
+    const joined: Array<Consumer<A, E>> = []
+    yield* Effect.onError(
+      Effect.forEach(Array.from(live), (member) => Effect.map(join(member), () => joined.push(member))),
+      // All or none: where one is taken, the others are free again.
+      () => Effect.forEach(joined, (member) => member.unregister, { discard: true })
+    )
     return through.consumer(members)
   })
 
@@ -872,7 +880,7 @@ class Intake {
     const registered = this.#registered
     this.state.set("stopped")
     registered?.stop()
-    this.#leave(registered)
+    this.#free(registered)
   }
 
   /** Calls it once there is no producer. */
@@ -959,8 +967,14 @@ class Intake {
 
   #leave(steering: Steering | undefined): void {
     if (steering === undefined || this.#registered !== steering) return
-    this.#registered = undefined
     steering.end()
+    this.#free(steering)
+  }
+
+  /** Whom its `stop` has not reached, since its `halfRegister` still runs, hears of it yet. */
+  #free(steering: Steering | undefined): void {
+    if (steering === undefined || this.#registered !== steering) return
+    this.#registered = undefined
     for (const run of this.#freed.splice(0)) run()
   }
 
@@ -997,9 +1011,15 @@ class Through<A, E> {
     return Effect.suspend(() => {
       const { fault } = this.intake
       if (fault !== undefined) return Effect.fail(this.intake.error("write", fault, "NotSent"))
-      this.#pending++
-      this.#look()
-      return Effect.onExitPrimitive(Effect.suspend(write), (exit) => {
+      let isBegun = false
+      const writing = Effect.suspend(() => {
+        isBegun = true
+        this.#pending++
+        this.#look()
+        return write()
+      })
+      return Effect.onExitPrimitive(writing, (exit) => {
+        if (!isBegun) return undefined
         this.#pending--
         if (Exit.isFailure(exit)) {
           if (isFatal(exit.cause)) this.intake.stop(closedBy("close", exit.cause))
@@ -1059,6 +1079,13 @@ const makeThrough = <A, E>(
       Effect.sync(() => new Through<A, E>(name, write, fiber.currentDispatcher)),
       ({ intake }) => Effect.sync(() => intake.stop(closedBy("scope")))
     )
+  )
+
+/** It takes no more once this has come. */
+const stopAfter = (intake: Intake, ended: Effect.Effect<unknown>) =>
+  Effect.forkScoped(
+    Effect.andThen(ended, Effect.sync(() => intake.stop(closedBy("close")))),
+    { startImmediately: true }
   )
 
 /** Whether what was below will take no more. */
@@ -1212,8 +1239,12 @@ class Reservoir<A> {
     return Effect.sync(() => this.abortNow(closedBy(by, cause)))
   }
 
+  /** Ends what still passes on what was taken. */
+  onAbort: () => void = () => {}
+
   abortNow(fault: Fault): void {
     this.buffer.abort(fault)
+    this.onAbort()
   }
 
   get halfClose(): Effect.Effect<void, TransportError.TransportError> {
@@ -1321,6 +1352,17 @@ const interruptedWith = (verdict: TransportError.Delivery) =>
   Effect.failCause(Cause.annotate(Cause.interrupt(), Context.make(TransportError.DeliveryAnnotation, verdict)))
 const interrupted = { NotSent: interruptedWith("NotSent"), Unknown: interruptedWith("Unknown") }
 
+/**
+ * `Effect.void`, as part of the step that is under way: between two steps an interruption may come, and hide from the
+ * writer that the item was taken.
+ */
+const nothingAtOnce = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
+  (Effect.void as unknown as Evaluated)["~effect/Effect/evaluate"](fiber)
+
+interface Evaluated {
+  readonly "~effect/Effect/evaluate": (fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<void>
+}
+
 /** The hottest effects there are: made without a closure, and compiled into one piece. */
 interface Write<A> extends Effect.Effect<any, any, any> {
   readonly reservoir: Reservoir<A>
@@ -1333,9 +1375,9 @@ const Write = function(this: { reservoir: Reservoir<any>; item: any }, reservoir
 } as unknown as { new<A>(reservoir: Reservoir<A>, item: A): object; prototype: object }
 Write.prototype = Effectable.Prototype<Write<any>>({
   label: "Consumer.write",
-  evaluate() {
+  evaluate(fiber) {
     const answer = this.reservoir.buffer.offer(this.item)
-    return answer === "taken" ? Effect.void : this.reservoir.writeSlow(this.item, answer)
+    return answer === "taken" ? nothingAtOnce(fiber) : this.reservoir.writeSlow(this.item, answer)
   }
 })
 
@@ -1450,8 +1492,11 @@ const inFront = <A, E>(
         hold(!open)
       })
     const take = Effect.suspend(() => isOpen.value ? upper.take : Effect.andThen(opened, upper.take))
+    // It may have been paused since the item was taken.
+    const write = (item: A): Effect.Effect<void, E> =>
+      Effect.suspend(() => isOpen.value ? self.write(item) : Effect.andThen(opened, write(item)))
     const pumped = yield* Deferred.make<void>()
-    const pump = Effect.forever(step(take, self.write), { disableYield: true }).pipe(
+    const pump = Effect.forever(step(take, write), { disableYield: true }).pipe(
       Effect.onExit((exit) => {
         // Its own end is that of the content; any other is one that the writers have to hear of.
         const isDone = Exit.isFailure(exit) && exit.cause.reasons.every(isDoneReason)
@@ -1463,7 +1508,10 @@ const inFront = <A, E>(
       pause: steer(false),
       resume: steer(true),
       stop: Effect.sync(() => reservoir.abortNow(closedBy("abort"))),
-      halfRegister: () => Effect.asVoid(Effect.forkScoped(pump, { startImmediately: true }))
+      halfRegister: () =>
+        Effect.map(Effect.forkScoped(pump, { startImmediately: true }), (fiber) => {
+          reservoir.onAbort = () => fiber.interruptUnsafe()
+        })
     })
     const close = Effect.onInterrupt(
       reservoir.within(Effect.suspend(() => {
