@@ -270,27 +270,27 @@ export function* wait<A, E>(effect: Effect.Effect<A, E>): Generator<Wait, A, any
  * import { Consumer, Producer } from "effect-transport"
  *
  * const program = Effect.gen(function*() {
- *   const consumer = yield* Consumer.make<string>({ policy: "fail", highWaterMark: 0 })
+ *   const taken: Array<string> = []
+ *   let isUp = false
+ *   const consumer = yield* Consumer.fromWrite((item: string) =>
+ *     Effect.suspend(() => isUp ? Effect.sync(() => taken.push(item)) : Effect.fail("down")))
  *   const producer = yield* Producer.fromGenerator(function*() {
- *     let tries = 0
  *     for (const item of ["a", "b"]) {
  *       for (let isTaken = false; !isTaken;) {
- *         tries++
  *         try {
- *           yield `${item}${tries}`
+ *           yield item
  *           isTaken = true
  *         } catch {
- *           yield* Producer.wait(consumer.take)
+ *           yield* Producer.wait(Effect.sync(() => isUp = true))
  *         }
  *       }
  *     }
  *   }, (error) => error)
- *   yield* consumer.register(producer)
- *   yield* producer.ended
- *   return yield* consumer.take
+ *   yield* Producer.runInto(producer, consumer)
+ *   return taken
  * })
  *
- * await Effect.runPromise(Effect.scoped(program)) // => "b3"
+ * await Effect.runPromise(Effect.scoped(program)) // => ["a", "b"]
  * ```
  *
  * @category constructors
@@ -467,7 +467,13 @@ export const runInto: {
           isStopped = true
           return self.stop
         })
-        yield* Effect.onInterrupt(consumer.register({ ...self, stop }), () => self.stop)
+        const registering = consumer.register({
+          pause: self.pause,
+          resume: self.resume,
+          stop,
+          halfRegister: (consumer) => self.halfRegister(consumer)
+        })
+        yield* Effect.onInterrupt(registering, () => self.stop)
         yield* Fiber.join(ended)
         if (isStopped) {
           return yield* TransportError.make("write", "consumer", new TransportError.Closed({ by: "close" }))
@@ -494,7 +500,12 @@ export const toStream = <A, E = never>(
   Stream.unwrap(Effect.gen(function*() {
     const buffer = yield* Consumers.make<A>(options)
     const ended = "ended" in self ? yield* Effect.forkScoped(self.ended, { startImmediately: true }) : undefined
-    yield* buffer.register({ ...self, halfRegister: () => self.halfRegister(endingWithProducer(buffer)) })
+    yield* buffer.register({
+      pause: self.pause,
+      resume: self.resume,
+      stop: self.stop,
+      halfRegister: () => self.halfRegister(endingWithProducer(buffer))
+    })
     return ended === undefined
       ? buffer.stream
       : Stream.concat(buffer.stream, Stream.drain(Stream.fromEffect(outcomeOf(ended))))
@@ -526,9 +537,14 @@ export const buffered = <A, E, P extends Exclude<Consumers.Policy, "suspend">>(
       Effect.gen(function*() {
         const buffer = yield* make(options)
         const ended = yield* Effect.forkScoped(self.ended, { startImmediately: true })
-        yield* buffer.register({ ...self, halfRegister: () => self.halfRegister(endingWithProducer(buffer)) })
+        yield* buffer.register({
+          stop: self.stop,
+          halfRegister: () => self.halfRegister(endingWithProducer(buffer))
+        })
         yield* Effect.addFinalizer(() => self.stop)
-        return { pull: Pull.catchDone(buffer.takeAll, () => Effect.andThen(outcomeOf(ended), Cause.done())) }
+        // One by one: what has been taken can be neither dropped nor superseded.
+        const one = Effect.map(buffer.take, (item) => [item] as const)
+        return { pull: Pull.catchDone(one, () => Effect.andThen(outcomeOf(ended), Cause.done())) }
       })
     )
   )
@@ -559,8 +575,8 @@ export const merge = <A, E>(producers: ReadonlyArray<Finite<A, E>>): Effect.Effe
         Effect.gen(function*() {
           ending.begin()
           const part: Consumer<A, unknown> = {
-            write: consumer.write,
-            register: consumer.register,
+            write: (item) => consumer.write(item),
+            register: (producer) => consumer.register(producer),
             unregister: Effect.void,
             state: consumer.state
           }
@@ -657,8 +673,12 @@ const driven = <A, E>(
     halfRegister: (consumer) =>
       Effect.suspend(() => {
         ending.begin()
+        if (isStopped) return consumer.unregister
         const run = Effect.scopedWith((scope) =>
-          Effect.flatMap(Scope.provide(open(consumer), scope), (source) => pump(source, consumer, gate))
+          Effect.flatMap(
+            Scope.provide(open(consumer), scope),
+            (source) => Effect.andThen(registered, pump(source, consumer, gate))
+          )
         ).pipe(
           Effect.onExit((exit) => Effect.andThen(consumer.unregister, ending.finish(exit))),
           Effect.exit,
@@ -671,6 +691,9 @@ const driven = <A, E>(
       })
   }
 }
+
+/** Time for `register` to end: what is written before that cannot be answered with a pause. */
+const registered = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
 
 const pump = <A, E>(
   source: Source<A, E>,
@@ -858,6 +881,8 @@ class Calling<A, E> {
   #pending: Array<A> = []
   #writing: Fiber.Fiber<unknown, unknown> | undefined = undefined
   #isPaused = false
+  /** A write has begun and not come back here: what is emitted inside it is the next. */
+  #isBeginning = false
   /** Whether the source was told to pause. */
   #isBlocked = false
   /** It has said that there is no more. */
@@ -884,14 +909,14 @@ class Calling<A, E> {
       halfRegister: (consumer) =>
         Effect.andThen(
           Effect.addFinalizer(() => Effect.sync(() => this.#finish(Exit.void))),
-          Effect.contextWith((context: Context.Context<never>) =>
-            Effect.sync(() => {
-              this.#ending.begin()
-              this.#consumer = consumer
-              this.#run = Effect.runForkWith(context)
-              if (!this.#isOver) this.#begin()
-            })
-          )
+          Effect.contextWith((context: Context.Context<never>) => {
+            this.#ending.begin()
+            if (this.#isOver) return consumer.unregister
+            this.#consumer = consumer
+            this.#run = Effect.runForkWith(context)
+            this.#begin()
+            return Effect.void
+          })
         )
     }
   }
@@ -903,13 +928,14 @@ class Calling<A, E> {
       fail: (error) => this.#end(Exit.fail(error))
     })
     // It may have emitted from inside, and even ended.
-    if (this.#isOver) this.#handle.stop()
-    else this.#steer()
+    if (!this.#isOver) return this.#goOn()
+    const told = this.#tell("stop")
+    if (Exit.isFailure(told)) this.#run(Effect.logWarning("a source failed to stop", told.cause))
   }
 
   #emit(item: A): boolean {
     if (this.#isOver || this.#last !== undefined) return false
-    if (this.#isReady) this.#write(item)
+    if (this.#isReady && !this.#isBeginning) this.#write(item)
     else if (this.#pending.length < this.#overshootMax) this.#pending.push(item)
     else {
       this.#finish(Exit.fail(
@@ -920,7 +946,7 @@ class Calling<A, E> {
         )
       ))
     }
-    this.#steer()
+    this.#goOn()
     return !this.#isOver && this.#isReady
   }
 
@@ -929,7 +955,9 @@ class Calling<A, E> {
   }
 
   #write(item: A): void {
+    this.#isBeginning = true
     const fiber = this.#run(this.#consumer!.write(item))
+    this.#isBeginning = false
     this.#writing = fiber
     const done = (exit: Exit.Exit<unknown, unknown>) => {
       this.#writing = undefined
@@ -946,6 +974,7 @@ class Calling<A, E> {
   }
 
   #goOn(): void {
+    if (this.#isBeginning) return this.#steer()
     while (!this.#isOver && !this.#isPaused && this.#writing === undefined && this.#pending.length > 0) {
       this.#write(this.#pending.shift()!)
     }
@@ -957,8 +986,18 @@ class Calling<A, E> {
   #steer(): void {
     if (this.#isOver || this.#handle === undefined || this.#isBlocked === !this.#isReady) return
     this.#isBlocked = !this.#isBlocked
-    if (this.#isBlocked) this.#handle.pause()
-    else this.#handle.resume()
+    const told = this.#tell(this.#isBlocked ? "pause" : "resume")
+    if (Exit.isFailure(told)) this.#finish(told)
+  }
+
+  /** A source that throws has failed: nobody else here could answer for it. */
+  #tell(signal: keyof Handle): Exit.Exit<void> {
+    try {
+      this.#handle?.[signal]()
+      return Exit.void
+    } catch (error) {
+      return Exit.die(error)
+    }
   }
 
   #end(exit: Exit.Exit<void, E>): void {
@@ -972,8 +1011,8 @@ class Calling<A, E> {
     this.#isOver = true
     this.#pending = []
     this.#writing?.interruptUnsafe()
-    this.#handle?.stop()
+    const told = this.#tell("stop")
     const leave = this.#consumer === undefined ? Effect.void : this.#consumer.unregister
-    this.#run(Effect.andThen(leave, this.#ending.finish(exit)))
+    this.#run(Effect.andThen(leave, this.#ending.finish(Exit.isSuccess(exit) ? told : exit)))
   }
 }
