@@ -922,11 +922,15 @@ class Calling<A, E> {
   }
 
   #begin(): void {
-    this.#handle = this.#subscribe({
-      emit: (item) => this.#emit(item),
-      end: () => this.#end(Exit.void),
-      fail: (error) => this.#end(Exit.fail(error))
-    })
+    try {
+      this.#handle = this.#subscribe({
+        emit: (item) => this.#emit(item),
+        end: () => this.#end(Exit.void),
+        fail: (error) => this.#end(Exit.fail(error))
+      })
+    } catch (error) {
+      return this.#finish(Exit.die(error))
+    }
     // It may have emitted from inside, and even ended.
     if (!this.#isOver) return this.#goOn()
     const told = this.#tell("stop")

@@ -557,6 +557,18 @@ describe("Producer.fromCallback", () => {
       yield* consumer.register(yield* Producer.fromIterable([1]))
     }))
 
+  it.effect("that throws when it is subscribed to has ended with that, and leaves the place free", () =>
+    Effect.gen(function*() {
+      const consumer = yield* Consumer.make<number>()
+      const producer = yield* Producer.fromCallback<number>(() => {
+        throw new Error("no")
+      })
+      const ended = yield* Effect.forkChild(outcome(producer.ended), { startImmediately: true })
+      yield* consumer.register(producer)
+      assert.strictEqual(yield* Fiber.join(ended), "died: Error: no")
+      yield* consumer.register(yield* Producer.fromIterable([1]))
+    }))
+
   it.effect("that throws when it is paused fails, and the source does not see it", () =>
     Effect.gen(function*() {
       const consumer = yield* Consumer.make<number>({ highWaterMark: 0 })
