@@ -651,6 +651,7 @@ export const rateLimit: {
   ): Effect.Effect<Buffered<A, "suspend">, E | TransportError.TransportError, Scope.Scope>
 } = dual(2, <A, E>(self: Consumer<A, E>, options: Rate & Options<A>) =>
   Effect.suspend(() => {
+    if (typeof options !== "object" || options === null) return refuse("consumer", "options", "an object", options)
     const { bytesPerSecond } = options
     const burst = options.burst ?? bytesPerSecond
     for (const [field, value] of Object.entries({ bytesPerSecond, burst })) {
@@ -718,7 +719,7 @@ export const broadcast = <A, E>(
     const through = yield* makeThrough<A, E>(name, toAll)
     const { intake } = through
     const join = (member: Consumer<A, E>) => {
-      const counts = pressure === "slowest" || !("policy" in member) || member.policy === "suspend"
+      const counts = pressure === "slowest" || !sheds(member)
       const hold = counts ? intake.holder() : undefined
       return member.register({
         halfRegister: () => Effect.void,
@@ -770,6 +771,9 @@ export const levelChanges = <A, E>(self: Consumer<A, E>): Stream.Stream<Readonly
 // ---------------------------------------------------------------------------------------------------------------------
 // Private
 // ---------------------------------------------------------------------------------------------------------------------
+
+const sheds = (member: object): boolean =>
+  "policy" in member ? member.policy !== "suspend" : stacksOf(member)[0]?.sheds === true
 
 const isConsumer = (value: unknown): boolean =>
   typeof value === "object" && value !== null && "write" in value && "register" in value && "state" in value

@@ -584,7 +584,8 @@ export const merge = <A, E>(producers: ReadonlyArray<Finite<A, E>>): Effect.Effe
             ),
             { startImmediately: true }
           )
-          for (const producer of producers) yield* producer.halfRegister(part)
+          const begun = Effect.forEach(producers, (producer) => producer.halfRegister(part), { discard: true })
+          yield* Effect.onError(begun, () => tell("stop"))
         })
     }
   })

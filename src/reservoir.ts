@@ -262,7 +262,7 @@ export class Reservoir<A> {
       setMarks: (marks) => Effect.suspend(() => this.setMarks(marks)),
       level: Effect.sync(() => this.level())
     }
-    setStack(consumer, { state: intake.state, level: () => this.level(), below })
+    setStack(consumer, { state: intake.state, level: () => this.level(), below, sheds: buffer.policy !== "suspend" })
     return consumer as unknown as Of<A, P>
   }
 }

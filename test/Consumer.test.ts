@@ -851,6 +851,13 @@ describe("Consumer.rateLimit", () => {
         assert.deepStrictEqual(yield* refusalOf(burst), ["burst", wrong])
       }
     }))
+
+  it.effect("refuses to be without options", () =>
+    Effect.gen(function*() {
+      const c = yield* Consumer.make<number>()
+      const exit = yield* Effect.exit(Consumer.rateLimit(c, undefined as never))
+      assert.isTrue(Exit.isFailure(exit) && !Exit.hasDies(exit))
+    }))
 })
 
 describe("Consumer.broadcast", () => {
@@ -948,6 +955,15 @@ describe("Consumer.broadcast", () => {
       yield* two.register(r.producer)
       assert.isTrue(Exit.isFailure(yield* Effect.exit(Consumer.broadcast([one, two]))))
       yield* one.register(yield* Producer.fromIterable([1]))
+    }))
+
+  it.effect("one that sheds does so behind mapInput, too", () =>
+    Effect.gen(function*() {
+      const shed = yield* Consumer.make<number>({ highWaterMark: 0, policy: "dropNewest" })
+      const b = yield* Consumer.broadcast([Consumer.mapInput(shed, (x: number) => x)], { pressure: "own" })
+      yield* b.write(1)
+      yield* settle
+      assert.strictEqual((yield* Consumer.levels(b))[0]!.state, "flowing")
     }))
 })
 

@@ -957,6 +957,23 @@ describe("Producer.merge", () => {
       yield* stopped.stop
       yield* stopped.ended
     }))
+
+  it.effect("stops those that have begun when the halfRegister of another dies", () =>
+    Effect.gen(function*() {
+      const consumer = yield* Consumer.make<number>({ highWaterMark: 0 })
+      const first = yield* Producer.fromIterable([1, 2, 3, 4])
+      const second: Producer.Finite<number, never> = {
+        ...(yield* Producer.fromIterable([9])),
+        halfRegister: () => Effect.die("no")
+      }
+      const merged = yield* Producer.merge([first, second])
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(consumer.register(merged))))
+      yield* settle
+      const f = yield* Effect.forkScoped(first.ended)
+      yield* settle
+      assert.isDefined(f.pollUnsafe())
+      assert.strictEqual((yield* consumer.level).length, 0)
+    }))
 })
 
 describe("Producer.Service", () => {
