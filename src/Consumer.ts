@@ -10,14 +10,11 @@
  * most for the close timeout. Until then its writes are taken; what was accepted is flushed, and later writes are refused.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
-import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
@@ -25,21 +22,20 @@ import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import type * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
-import type * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Connection, HalfCloseable } from "./Connection.ts"
 import { isHalfCloseable } from "./Connection.ts"
-import { durationOf, isCount } from "./internal/check.ts"
+import { inFront } from "./inFront.ts"
+import { checkTimeout, closedBy, observe, refusal, refuse, timedOut } from "./intake.ts"
 import { type Level as LevelModel, setStack, stacksOf } from "./internal/levels.ts"
-import { type Signal, Steering } from "./internal/steering.ts"
 import { TokenBucket } from "./internal/tokenBucket.ts"
 import { underneath } from "./internal/underneath.ts"
-import { Watched } from "./internal/watched.ts"
-import { BadSize, type Fault, type Marks as MarksModel, WaterBuffer, type Writer } from "./internal/waterBuffer.ts"
 import type { Producer, Unpausable } from "./Producer.ts"
-import * as TransportError from "./TransportError.ts"
+import { type Full, makeReservoir } from "./reservoir.ts"
+import { makeThrough, stopAfter } from "./through.ts"
+import type * as TransportError from "./TransportError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Models
@@ -234,17 +230,15 @@ export interface Level extends LevelModel {}
 // Errors
 // ---------------------------------------------------------------------------------------------------------------------
 
-/**
- * There was no room, and the policy is `fail`. Nothing of the write was taken.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Full extends Data.TaggedError("Full")<{ readonly name: string; readonly highWaterMark: number }> {
-  override get message(): string {
-    return `${this.name} is full: it holds its high-water mark of ${this.highWaterMark}`
-  }
-}
+export {
+  /**
+   * There was no room, and the policy is `fail`. Nothing of the write was taken.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  Full
+} from "./reservoir.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Services
@@ -420,10 +414,7 @@ export const fromConnection: {
     const closeTimeout = yield* checkTimeout(name, options?.closeTimeout)
     const through = yield* makeThrough<any, any>(name, connection.write)
     const { intake } = through
-    yield* Effect.forkScoped(
-      Effect.andThen(Effect.exit(connection.closed), Effect.sync(() => intake.stop(closedBy("close")))),
-      { startImmediately: true }
-    )
+    yield* stopAfter(intake, Effect.exit(connection.closed))
     const endBy = (by: "close" | "halfClose", end: Effect.Effect<void, unknown>) => {
       const late = Effect.andThen(connection.abort, Effect.suspend(() => Effect.fail(intake.error("close", timedOut))))
       return Effect.suspend(() => {
@@ -481,13 +472,16 @@ export const fromQueue = <A, E>(
   queue: Queue.Enqueue<A, E>,
   options?: { readonly name?: string | undefined }
 ): Effect.Effect<Consumer<A, TransportError.TransportError>, never, Scope.Scope> =>
-  Effect.map(
-    makeThrough<A, TransportError.TransportError>(options?.name ?? "queue", (item) =>
+  Effect.gen(function*() {
+    const name = options?.name ?? "queue"
+    const through = yield* makeThrough<A, TransportError.TransportError>(name, (item) =>
       Effect.flatMap(Queue.offer(queue, item), (isTaken) =>
-        isTaken || queue.state._tag === "Open" ? Effect.void : Effect.fail(refusal(options?.name ?? "queue")))),
-    (through) =>
-      through.consumer([])
-  )
+        isTaken || queue.state._tag === "Open" ? Effect.void : Effect.fail(refusal(name))))
+    // Of any queue it is told only here.
+    const done = Effect.exit(Queue.await(queue as unknown as Queue.Dequeue<A, E>))
+    yield* stopAfter(through.intake, done)
+    return through.consumer([])
+  })
 
 /**
  * A `PubSub` as a consumer. It is paused while a `publish` waits, and stops when the `PubSub` is shut down.
@@ -499,13 +493,14 @@ export const fromPubSub = <A>(
   pubsub: PubSub.PubSub<A>,
   options?: { readonly name?: string | undefined }
 ): Effect.Effect<Consumer<A, TransportError.TransportError>, never, Scope.Scope> =>
-  Effect.map(
-    makeThrough<A, TransportError.TransportError>(options?.name ?? "pubsub", (item) =>
+  Effect.gen(function*() {
+    const name = options?.name ?? "pubsub"
+    const through = yield* makeThrough<A, TransportError.TransportError>(name, (item) =>
       Effect.flatMap(PubSub.publish(pubsub, item), (isTaken) =>
-        isTaken || !PubSub.isShutdownUnsafe(pubsub) ? Effect.void : Effect.fail(refusal(options?.name ?? "pubsub")))),
-    (through) =>
-      through.consumer([])
-  )
+        isTaken || !PubSub.isShutdownUnsafe(pubsub) ? Effect.void : Effect.fail(refusal(name))))
+    yield* stopAfter(through.intake, PubSub.awaitShutdown(pubsub))
+    return through.consumer([])
+  })
 
 /**
  * A sink as a consumer: what is written waits in a buffer until the sink takes it, and `result` is what the sink makes
@@ -545,7 +540,8 @@ export const fromSink = <B, A, L, E, R>(
  * @category converting
  * @since 0.1.0
  */
-export const sink = <A, E>(self: Consumer<A, E>): Sink.Sink<void, A, never, E> => Sink.forEach(self.write)
+export const sink = <A, E>(self: Consumer<A, E>): Sink.Sink<void, A, never, E> =>
+  Sink.forEach((item) => self.write(item))
 
 /**
  * A consumer of what `f` turns into what this one takes. It is as full as this one, and is no level of its own.
@@ -655,6 +651,7 @@ export const rateLimit: {
   ): Effect.Effect<Buffered<A, "suspend">, E | TransportError.TransportError, Scope.Scope>
 } = dual(2, <A, E>(self: Consumer<A, E>, options: Rate & Options<A>) =>
   Effect.suspend(() => {
+    if (typeof options !== "object" || options === null) return refuse("consumer", "options", "an object", options)
     const { bytesPerSecond } = options
     const burst = options.burst ?? bytesPerSecond
     for (const [field, value] of Object.entries({ bytesPerSecond, burst })) {
@@ -721,10 +718,10 @@ export const broadcast = <A, E>(
       )
     const through = yield* makeThrough<A, E>(name, toAll)
     const { intake } = through
-    for (const member of live) {
-      const counts = pressure === "slowest" || !("policy" in member) || member.policy === "suspend"
+    const join = (member: Consumer<A, E>) => {
+      const counts = pressure === "slowest" || !sheds(member)
       const hold = counts ? intake.holder() : undefined
-      yield* member.register({
+      return member.register({
         halfRegister: () => Effect.void,
         pause: Effect.sync(() => hold?.(true)),
         resume: Effect.sync(() => hold?.(false)),
@@ -735,6 +732,12 @@ export const broadcast = <A, E>(
         })
       })
     }
+    const joined: Array<Consumer<A, E>> = []
+    yield* Effect.onError(
+      Effect.forEach(Array.from(live), (member) => Effect.map(join(member), () => joined.push(member))),
+      // All or none: where one is taken, the others are free again.
+      () => Effect.forEach(joined, (member) => member.unregister, { discard: true })
+    )
     return through.consumer(members)
   })
 
@@ -766,717 +769,11 @@ export const levelChanges = <A, E>(self: Consumer<A, E>): Stream.Stream<Readonly
   })
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Private: what all consumers have in common
+// Private
 // ---------------------------------------------------------------------------------------------------------------------
 
-const closedBy = (by: Fault["by"], cause?: unknown): Fault => ({ by, cause })
-const timedOut = closedBy("timeout")
+const sheds = (member: object): boolean =>
+  "policy" in member ? member.policy !== "suspend" : stacksOf(member)[0]?.sheds === true
 
 const isConsumer = (value: unknown): boolean =>
   typeof value === "object" && value !== null && "write" in value && "register" in value && "state" in value
-
-const errorOf = (
-  name: string,
-  operation: TransportError.Operation,
-  fault: Fault,
-  delivery?: TransportError.Delivery
-): TransportError.TransportError =>
-  TransportError.make(
-    operation,
-    name,
-    fault.by === "timeout"
-      ? new TransportError.TimedOut({ phase: "flush" })
-      : new TransportError.Closed({ by: fault.by }),
-    { delivery, cause: fault.cause }
-  )
-
-const refusal = (name: string) => errorOf(name, "write", closedBy("close"), "NotSent")
-
-const refuse = (name: string, field: string, expected: string, actual: unknown) =>
-  Effect.fail(TransportError.invalidOption("control", name, { field, expected, actual }))
-
-const checkTimeout = (name: string, input: Duration.Input | undefined) => {
-  const duration = durationOf(input ?? "5 seconds")
-  return duration === undefined ? refuse(name, "closeTimeout", "a finite duration", input) : Effect.succeed(duration)
-}
-
-/** The value of all of them now, and whenever one changes; ends when all have stopped. */
-const observe = <A>(states: ReadonlyArray<Watched<State>>, look: () => A): Stream.Stream<A> =>
-  Stream.fromPull(Effect.sync(() => {
-    let seen: ReadonlyArray<State> | undefined
-    const next: Pull.Pull<NonEmptyReadonlyArray<A>> = Effect.suspend(() => {
-      const before = seen
-      const now = states.map(({ value }) => value)
-      if (before === undefined || now.some((state, i) => state !== before[i])) {
-        seen = now
-        return Effect.succeed([look()])
-      }
-      if (now.every((state) => state === "stopped")) return Cause.done()
-      return Effect.andThen(changed, next)
-    })
-    const changed = Effect.callback<void>((resume) => {
-      const wake = () => {
-        leave()
-        resume(Effect.void)
-      }
-      const leave = () => states.forEach((state) => state.cancel(wake))
-      states.forEach((state) => state.await(wake))
-      // It may have changed between the look and here.
-      if (states.some(({ value }, i) => value !== seen![i])) wake()
-      return Effect.sync(leave)
-    })
-    return next
-  }))
-
-/** The place of the producer, what it is told, and the state: the same for every consumer. */
-class Intake {
-  readonly name: string
-  readonly state = new Watched<State>("flowing")
-  /** Why it takes no more. */
-  fault: Fault | undefined = undefined
-  #isFinishing = false
-  #registered: Steering | undefined = undefined
-  /** How many reasons there are to pause. */
-  #holds = 0
-  #freed: Array<() => void> = []
-
-  constructor(name: string) {
-    this.name = name
-  }
-
-  /** One reason to pause, which holds or does not. */
-  holder(): (holds: boolean) => void {
-    let isHeld = false
-    return (holds) => {
-      if (holds === isHeld) return
-      isHeld = holds
-      this.#holds += holds ? 1 : -1
-      if (this.fault !== undefined) return
-      const isPaused = this.#holds > 0
-      // Before anyone is told, who may come back here.
-      this.state.set(isPaused ? "paused" : "flowing")
-      this.#registered?.want(isPaused)
-    }
-  }
-
-  /** The producer shall come to its end: who comes later is not registered. */
-  finish(): void {
-    this.#isFinishing = true
-    this.#registered?.stop()
-  }
-
-  /** It takes no more. */
-  stop(fault: Fault): void {
-    if (this.fault !== undefined) return
-    this.fault = fault
-    const registered = this.#registered
-    this.state.set("stopped")
-    registered?.stop()
-    this.#leave(registered)
-  }
-
-  /** Calls it once there is no producer. */
-  whenFree(run: () => void): void {
-    if (this.#registered === undefined) run()
-    else this.#freed.push(run)
-  }
-
-  cancelFree(run: () => void): void {
-    this.#freed = this.#freed.filter((waiting) => waiting !== run)
-  }
-
-  /** Waits until there is no producer. */
-  get freed(): Effect.Effect<void> {
-    return Effect.callback((resume) => {
-      const run = () => resume(Effect.void)
-      this.whenFree(run)
-      return Effect.sync(() => this.cancelFree(run))
-    })
-  }
-
-  readonly unregister: Effect.Effect<void> = Effect.sync(() => this.#leave(this.#registered))
-
-  register<A>(
-    consumer: Consumer<A, unknown>,
-    producer: Unpausable<A>
-  ): Effect.Effect<void, TransportError.TransportError, Scope.Scope> {
-    return Effect.flatMap(
-      // In one step with its release, so that an interruption cannot leave the place taken.
-      Effect.acquireRelease(
-        Effect.contextWith((context: Context.Context<Scope.Scope>) => this.#claim(producer, context)),
-        (claim) => Effect.sync(() => claim?.release())
-      ),
-      (claim) =>
-        claim === undefined
-          ? producer.stop
-          : Effect.onExit(producer.halfRegister(consumer), (exit) =>
-            Effect.sync(() => {
-              if (Exit.isSuccess(exit)) claim.steering.begin()
-              else this.#leave(claim.steering)
-            }))
-    )
-  }
-
-  #claim(producer: Unpausable<any>, context: Context.Context<never>): Effect.Effect<
-    { readonly steering: Steering; readonly release: () => void } | undefined,
-    TransportError.TransportError
-  > {
-    if (this.#registered !== undefined) {
-      return Effect.fail(TransportError.make("control", this.name, new TransportError.Busy({ what: "consumer" })))
-    }
-    if (this.fault !== undefined || this.#isFinishing) return Effect.succeed(undefined)
-    const running = new Set<Fiber.Fiber<void>>()
-    const run = Effect.runForkWith(context)
-    const told: { readonly [S in Signal]: Effect.Effect<void> } = {
-      pause: "pause" in producer ? (producer as Producer<any>).pause : Effect.void,
-      resume: "resume" in producer ? (producer as Producer<any>).resume : Effect.void,
-      stop: producer.stop
-    }
-    const steering: Steering = new Steering((signal) => {
-      const fiber = run(Effect.catchCause(told[signal], (cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.void
-          : Effect.logWarning(`${this.name}: the ${signal} of its producer failed`, cause)))
-      if (fiber.pollUnsafe() !== undefined) return true
-      if (signal !== "stop") {
-        running.add(fiber)
-        fiber.addObserver(() => {
-          running.delete(fiber)
-          steering.done(signal)
-        })
-      }
-      return false
-    })
-    this.#registered = steering
-    if (this.#holds > 0) steering.want(true)
-    const release = () => {
-      this.#leave(steering)
-      const current = Fiber.getCurrent()
-      for (const fiber of running) if (fiber !== current) fiber.interruptUnsafe()
-    }
-    return Effect.succeed({ steering, release })
-  }
-
-  #leave(steering: Steering | undefined): void {
-    if (steering === undefined || this.#registered !== steering) return
-    this.#registered = undefined
-    steering.end()
-    for (const run of this.#freed.splice(0)) run()
-  }
-
-  error(operation: TransportError.Operation, fault: Fault, delivery?: TransportError.Delivery) {
-    return errorOf(this.name, operation, fault, delivery)
-  }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Private: consumers that hold nothing
-// ---------------------------------------------------------------------------------------------------------------------
-
-/** Passes each item on as it comes. A write that has not returned by the end of the turn is one that waits. */
-class Through<A, E> {
-  readonly intake: Intake
-  readonly #write: (item: A) => Effect.Effect<void, E>
-  readonly #dispatcher: Scheduler.SchedulerDispatcher
-  readonly #hold: (holds: boolean) => void
-  #pending = 0
-  #isLooking = false
-
-  constructor(
-    name: string,
-    write: (item: A) => Effect.Effect<unknown, E>,
-    dispatcher: Scheduler.SchedulerDispatcher
-  ) {
-    this.intake = new Intake(name)
-    this.#write = write as (item: A) => Effect.Effect<void, E>
-    this.#dispatcher = dispatcher
-    this.#hold = this.intake.holder()
-  }
-
-  run(write: () => Effect.Effect<void, E>): Effect.Effect<void, E | TransportError.TransportError> {
-    return Effect.suspend(() => {
-      const { fault } = this.intake
-      if (fault !== undefined) return Effect.fail(this.intake.error("write", fault, "NotSent"))
-      this.#pending++
-      this.#look()
-      return Effect.onExitPrimitive(Effect.suspend(write), (exit) => {
-        this.#pending--
-        if (Exit.isFailure(exit)) {
-          if (isFatal(exit.cause)) this.intake.stop(closedBy("close", exit.cause))
-          // It may be the first to hear of the end: nobody is resumed for that.
-          this.#look()
-        } else if (this.#pending === 0) this.#hold(false)
-        return undefined
-      })
-    })
-  }
-
-  #look(): void {
-    if (this.#isLooking) return
-    this.#isLooking = true
-    this.#dispatcher.scheduleTask(() => {
-      this.#isLooking = false
-      this.#hold(this.#pending > 0)
-    }, 0)
-  }
-
-  consumer(
-    below: ReadonlyArray<object>,
-    held: () => Pick<Level, "size" | "highWaterMark" | "lowWaterMark"> = () => nothing
-  ): Consumer<A, E | TransportError.TransportError> {
-    const { intake } = this
-    const { name, state } = intake
-    const consumer: Consumer<A, E | TransportError.TransportError> = {
-      write: (item) => this.run(() => this.#write(item)),
-      register: (producer) => intake.register(consumer, producer),
-      unregister: intake.unregister,
-      state: observe([state], () => state.value)
-    }
-    setStack(consumer, {
-      state,
-      below,
-      level: () => ({
-        name,
-        state: state.value,
-        length: 0,
-        waiting: this.#pending,
-        dropped: 0,
-        ...held()
-      })
-    })
-    return consumer
-  }
-}
-
-const nothing = { size: 0, highWaterMark: 0, lowWaterMark: 0 }
-
-const makeThrough = <A, E>(
-  name: string,
-  write: (item: A) => Effect.Effect<unknown, E>
-): Effect.Effect<Through<A, E>, never, Scope.Scope> =>
-  Effect.withFiber((fiber) =>
-    Effect.acquireRelease(
-      Effect.sync(() => new Through<A, E>(name, write, fiber.currentDispatcher)),
-      ({ intake }) => Effect.sync(() => intake.stop(closedBy("scope")))
-    )
-  )
-
-/** Whether what was below will take no more. */
-const isFatal = (cause: Cause.Cause<unknown>): boolean =>
-  cause.reasons.some((reason) =>
-    Cause.isFailReason(reason) && reason.error instanceof TransportError.TransportError &&
-    ["Closed", "Reset", "Disconnected", "Failed"].includes(reason.error.reason._tag)
-  )
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Private: consumers that keep what they are given
-// ---------------------------------------------------------------------------------------------------------------------
-
-class Reservoir<A> {
-  readonly intake: Intake
-  readonly buffer: WaterBuffer<A>
-  readonly closeTimeout: Duration.Duration
-  #isFinishing = false
-  #ended: Array<() => void> = []
-  /** What a reader was given and has not received, and whose it is. Without an owner it is the next reader's. */
-  #held: Array<A> | undefined = undefined
-  #owner: Fiber.Fiber<unknown, unknown> | undefined = undefined
-
-  constructor(
-    options: CheckedOptions<A>,
-    dispatcher: Scheduler.SchedulerDispatcher
-  ) {
-    this.intake = new Intake(options.name)
-    this.closeTimeout = options.closeTimeout
-    const hold = this.intake.holder()
-    this.buffer = new WaterBuffer<A>({
-      ...options,
-      schedule: (run) => dispatcher.scheduleTask(run, 0),
-      onPressure: hold,
-      onEnd: () => {
-        this.intake.stop(this.buffer.fault!)
-        for (const wake of this.#ended.splice(0)) wake()
-      }
-    })
-  }
-
-  // Writing
-
-  writeSlow(item: A, answer: Exclude<Answer, "taken">): Effect.Effect<void, WriteError<Policy>> {
-    return answer === "wait" ? this.wait([item]) : this.refused(answer)
-  }
-
-  writeAll(items: ReadonlyArray<A>): Effect.Effect<void, WriteError<Policy>> {
-    if (!Array.isArray(items)) return this.refusedItem("items", "an array", items)
-    const answer = this.buffer.offerAll(items)
-    return answer === "taken" ? Effect.void : answer === "wait" ? this.wait(items) : this.refused(answer)
-  }
-
-  refused(answer: Exclude<Answer, "taken" | "wait">): Effect.Effect<never, WriteError<Policy>> {
-    const { name } = this.intake
-    if (answer === "shut") return Effect.fail(errorOf(name, "write", this.buffer.fault!, "NotSent"))
-    if (answer === "full") return Effect.fail(new Full({ name, highWaterMark: this.buffer.highWaterMark }))
-    return this.refusedItem("measure", "a non-negative integer for each item", answer.size)
-  }
-
-  refusedItem(field: string, expected: string, actual: unknown) {
-    return Effect.fail(
-      TransportError.invalidOption("write", this.intake.name, { field, expected, actual }, { delivery: "NotSent" })
-    )
-  }
-
-  wait(items: ReadonlyArray<A>): Effect.Effect<void, WriteError<Policy>> {
-    const { buffer, intake } = this
-    const sizes = buffer.sizesOf(items)
-    if (sizes instanceof BadSize) return this.refused(sizes)
-    let writer: Writer<A> | undefined
-    const waiting = Effect.callback<void, TransportError.TransportError>((resume) => {
-      writer = {
-        items,
-        sizes,
-        resume: (fault) => resume(fault ? Effect.fail(intake.error("write", fault, "NotSent")) : Effect.void)
-      }
-      buffer.await(writer)
-    })
-    // Around it and not its cleanup, which nobody runs for what completes at once and is interrupted just then.
-    return Effect.onExitPrimitive(waiting, (exit) => {
-      if (Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)) return undefined
-      return writer === undefined || buffer.withdraw(writer) ? interrupted.NotSent : interrupted.Unknown
-    })
-  }
-
-  // Reading
-
-  poll(all: boolean, again: Effect.Effect<any, any, any>): Effect.Effect<any, any, any> {
-    const { buffer } = this
-    const fiber = Fiber.getCurrent()!
-    const left = this.#held
-    if (left === undefined ? buffer.isAwaited : this.#owner !== undefined && !isOver(this.#owner, fiber)) {
-      return this.busy
-    }
-    if (left === undefined) {
-      if (!buffer.isReadable) return this.parked(again)
-      if (buffer.length === 0) {
-        return buffer.isAborted ? Effect.fail(this.intake.error("read", buffer.fault!)) : Cause.done()
-      }
-    }
-    // Before the buffer is touched, which may wake a writer who reads as well.
-    this.#owner = fiber
-    this.#held = noItems
-    this.#held = left ?? (all ? buffer.takeAll() : [buffer.take()])
-    return all ? this.receivedAll : this.receivedOne
-  }
-
-  /** The last step, in which items change hands: interrupted before it, they are still here. */
-  readonly receivedAll = Effect.sync(() => {
-    const items = this.#held!
-    this.#held = this.#owner = undefined
-    return items
-  })
-
-  readonly receivedOne = Effect.sync(() => {
-    const items = this.#held!
-    this.#held = items.length === 1 ? undefined : items.slice(1)
-    this.#owner = undefined
-    return items[0]
-  })
-
-  readonly busy = Effect.suspend(() =>
-    Effect.fail(TransportError.make("read", this.intake.name, new TransportError.Busy({ what: "reader" })))
-  )
-
-  parked(again: Effect.Effect<any, any, any>): Effect.Effect<any, any, any> {
-    const { buffer } = this
-    return Effect.callback((resume) => {
-      if (buffer.isAwaited || buffer.isReadable) return resume(again)
-      const wake = () => resume(again)
-      buffer.awaitItems(wake)
-      return Effect.sync(() => buffer.cancelItems(wake))
-    })
-  }
-
-  // Ending
-
-  /** Stops the producer, and ends the writing once it is gone. */
-  finish(by: "close" | "halfClose"): void {
-    if (this.#isFinishing) return
-    this.#isFinishing = true
-    this.intake.finish()
-    this.intake.whenFree(() => {
-      this.intake.stop(closedBy(by))
-      this.buffer.end(closedBy(by))
-    })
-  }
-
-  abort(by: "abort" | "scope", cause: unknown): Effect.Effect<void> {
-    return Effect.sync(() => this.abortNow(closedBy(by, cause)))
-  }
-
-  abortNow(fault: Fault): void {
-    this.buffer.abort(fault)
-  }
-
-  get halfClose(): Effect.Effect<void, TransportError.TransportError> {
-    return this.within(Effect.suspend(() => {
-      this.finish("halfClose")
-      return Effect.andThen(this.intake.freed, Effect.suspend(() => this.failure("halfClose")))
-    }))
-  }
-
-  get close(): Effect.Effect<void, TransportError.TransportError> {
-    const closing = Effect.suspend(() => {
-      this.finish("close")
-      return this.closed
-    })
-    return Effect.onInterrupt(this.within(closing), () => this.abort("abort", undefined))
-  }
-
-  within(
-    ending: Effect.Effect<void, TransportError.TransportError>
-  ): Effect.Effect<void, TransportError.TransportError> {
-    return Effect.timeoutOrElse(ending, {
-      duration: this.closeTimeout,
-      orElse: () =>
-        Effect.suspend(() => {
-          this.abortNow(timedOut)
-          return Effect.fail(this.intake.error("close", timedOut))
-        })
-    })
-  }
-
-  get closed(): Effect.Effect<void, TransportError.TransportError> {
-    const { buffer } = this
-    const ended = Effect.callback<void>((resume) => {
-      if (buffer.life === "ended") return resume(Effect.void)
-      const wake = () => resume(Effect.void)
-      this.#ended.push(wake)
-      return Effect.sync(() => {
-        this.#ended = this.#ended.filter((waiting) => waiting !== wake)
-      })
-    })
-    return Effect.andThen(ended, Effect.suspend(() => this.failure("close")))
-  }
-
-  failure(operation: TransportError.Operation): Effect.Effect<void, TransportError.TransportError> {
-    return this.buffer.isAborted ? Effect.fail(this.intake.error(operation, this.buffer.fault!)) : Effect.void
-  }
-
-  setMarks(marks: Marks): Effect.Effect<void, TransportError.TransportError> {
-    return Effect.map(checkMarks(this.intake.name, marks, undefined), (checked) => {
-      if (checked !== undefined) this.buffer.setMarks(checked)
-    })
-  }
-
-  level(): Level {
-    const { buffer, intake } = this
-    return {
-      name: intake.name,
-      state: intake.state.value,
-      size: buffer.size,
-      length: buffer.length,
-      waiting: buffer.waiting,
-      dropped: buffer.dropped,
-      highWaterMark: buffer.highWaterMark,
-      lowWaterMark: buffer.lowWaterMark
-    }
-  }
-
-  /** The caller knows the policy. */
-  consumer<P extends Policy>(below: ReadonlyArray<object> = []): Of<A, P> {
-    const { buffer, intake } = this
-    const takeAll = new Take(this, true) as unknown as Buffered<A, P>["takeAll"]
-    const consumer: Shedding<A, Exclude<P, "suspend">> = {
-      policy: buffer.policy as Exclude<P, "suspend">,
-      write: (item) => new Write(this, item) as unknown as Effect.Effect<void, WriteError<Exclude<P, "suspend">>>,
-      writeAll: (items) =>
-        Effect.suspend(() => this.writeAll(items)) as Effect.Effect<void, WriteError<Exclude<P, "suspend">>>,
-      register: (producer) => intake.register(consumer, producer),
-      unregister: intake.unregister,
-      state: observe([intake.state], () => intake.state.value),
-      take: new Take(this, false) as unknown as Buffered<A, P>["take"],
-      takeAll,
-      stream: Stream.fromPull(Effect.succeed(takeAll)),
-      halfClose: this.halfClose,
-      close: this.close,
-      abort: this.abort("abort", undefined),
-      abortWith: (cause) => this.abort("abort", cause),
-      closed: this.closed,
-      setMarks: (marks) => Effect.suspend(() => this.setMarks(marks)),
-      level: Effect.sync(() => this.level())
-    }
-    setStack(consumer, { state: intake.state, level: () => this.level(), below })
-    return consumer as unknown as Of<A, P>
-  }
-}
-
-type Answer = ReturnType<WaterBuffer<unknown>["offer"]>
-
-const noItems: Array<never> = []
-
-const isOver = (owner: Fiber.Fiber<unknown, unknown>, current: Fiber.Fiber<unknown, unknown>): boolean =>
-  owner === current || owner.pollUnsafe() !== undefined
-
-/** Why an interrupted write's cause has a second interruption: it is the one that carries the verdict. */
-const interruptedWith = (verdict: TransportError.Delivery) =>
-  Effect.failCause(Cause.annotate(Cause.interrupt(), Context.make(TransportError.DeliveryAnnotation, verdict)))
-const interrupted = { NotSent: interruptedWith("NotSent"), Unknown: interruptedWith("Unknown") }
-
-/** The hottest effects there are: made without a closure, and compiled into one piece. */
-interface Write<A> extends Effect.Effect<any, any, any> {
-  readonly reservoir: Reservoir<A>
-  readonly item: A
-}
-
-const Write = function(this: { reservoir: Reservoir<any>; item: any }, reservoir: Reservoir<any>, item: any) {
-  this.reservoir = reservoir
-  this.item = item
-} as unknown as { new<A>(reservoir: Reservoir<A>, item: A): object; prototype: object }
-Write.prototype = Effectable.Prototype<Write<any>>({
-  label: "Consumer.write",
-  evaluate() {
-    const answer = this.reservoir.buffer.offer(this.item)
-    return answer === "taken" ? Effect.void : this.reservoir.writeSlow(this.item, answer)
-  }
-})
-
-interface Take extends Effect.Effect<any, any, any> {
-  readonly reservoir: Reservoir<any>
-  readonly all: boolean
-}
-
-const Take = function(this: { reservoir: Reservoir<any>; all: boolean }, reservoir: Reservoir<any>, all: boolean) {
-  this.reservoir = reservoir
-  this.all = all
-} as unknown as { new(reservoir: Reservoir<any>, all: boolean): object; prototype: object }
-Take.prototype = Effectable.Prototype<Take>({
-  label: "Consumer.take",
-  evaluate() {
-    return this.reservoir.poll(this.all, this)
-  }
-})
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Private: options
-// ---------------------------------------------------------------------------------------------------------------------
-
-interface CheckedOptions<A> {
-  readonly marks: MarksModel | undefined
-  readonly policy: Policy
-  readonly keyOf: ((item: A) => unknown) | undefined
-  readonly measure: ((item: A) => number) | undefined
-  readonly closeTimeout: Duration.Duration
-  readonly name: string
-}
-
-const policies: ReadonlyArray<Policy> = ["suspend", "fail", "dropNewest", "dropOldest", "latest"]
-
-const checkMarks = (
-  name: string,
-  marks: { readonly highWaterMark?: number | undefined; readonly lowWaterMark?: number | undefined },
-  highByDefault: number | undefined
-): Effect.Effect<MarksModel | undefined, TransportError.TransportError> => {
-  const highWaterMark = marks.highWaterMark ?? highByDefault
-  if (highWaterMark === undefined) {
-    return marks.lowWaterMark === undefined
-      ? Effect.succeed(undefined)
-      : refuse(name, "highWaterMark", "a mark, where there is a lowWaterMark", undefined)
-  }
-  const lowWaterMark = marks.lowWaterMark ?? Math.floor(highWaterMark / 4)
-  if (!isCount(highWaterMark, 0)) return refuse(name, "highWaterMark", "a non-negative integer", highWaterMark)
-  if (!isCount(lowWaterMark, 0)) return refuse(name, "lowWaterMark", "a non-negative integer", lowWaterMark)
-  if (lowWaterMark > highWaterMark) {
-    return refuse(name, "lowWaterMark", `at most highWaterMark (${highWaterMark})`, lowWaterMark)
-  }
-  return Effect.succeed({ highWaterMark, lowWaterMark })
-}
-
-const checkOptions = <A>(
-  options: AnyOptions<A> | undefined
-): Effect.Effect<CheckedOptions<A>, TransportError.TransportError> =>
-  Effect.gen(function*() {
-    if (options !== undefined && (typeof options !== "object" || options === null)) {
-      return yield* refuse("consumer", "options", "an object", options)
-    }
-    const name = options?.name ?? "consumer"
-    if (typeof name !== "string") return yield* refuse("consumer", "name", "a string", name)
-    const policy = options?.policy ?? "suspend"
-    if (!policies.includes(policy)) return yield* refuse(name, "policy", `one of ${policies.join(", ")}`, policy)
-    const { key, measure } = options ?? {}
-    if ((policy === "latest") !== (key !== undefined) || (key !== undefined && typeof key !== "function")) {
-      return yield* refuse(name, "key", "a function with policy latest, and nothing otherwise", key)
-    }
-    if (measure !== undefined && typeof measure !== "function") {
-      return yield* refuse(name, "measure", "a function", measure)
-    }
-    const marks = yield* checkMarks(name, options ?? {}, measure === undefined ? undefined : 65_536)
-    const closeTimeout = yield* checkTimeout(name, options?.closeTimeout)
-    return { name, policy, keyOf: key, measure, marks, closeTimeout }
-  })
-
-const makeReservoir = <A>(
-  options: AnyOptions<A> | undefined
-): Effect.Effect<Reservoir<A>, TransportError.TransportError, Scope.Scope> =>
-  Effect.flatMap(checkOptions(options), (checked) =>
-    Effect.withFiber((fiber) =>
-      Effect.acquireRelease(
-        Effect.sync(() => new Reservoir<A>(checked, fiber.currentDispatcher)),
-        (reservoir, exit) => reservoir.abort("scope", Exit.isFailure(exit) ? exit.cause : undefined)
-      )
-    ))
-
-/** A buffer in front of `self`, which `step` moves one item from. */
-const inFront = <A, E>(
-  self: Consumer<A, E>,
-  options: Options<A> | undefined,
-  step: (
-    take: Pull.Pull<A, TransportError.TransportError>,
-    write: (item: A) => Effect.Effect<void, E>
-  ) => Pull.Pull<void, E | TransportError.TransportError>
-): Effect.Effect<Buffered<A, "suspend">, E | TransportError.TransportError, Scope.Scope> =>
-  Effect.gen(function*() {
-    const reservoir = yield* makeReservoir<A>({ ...options, policy: "suspend" })
-    const upper = reservoir.consumer<"suspend">([self])
-    const hold = reservoir.intake.holder()
-    const isOpen = new Watched(true)
-    const opened = Effect.callback<void>((resume) => {
-      const wake = () => resume(Effect.void)
-      if (isOpen.value) return wake()
-      isOpen.await(wake)
-      return Effect.sync(() => isOpen.cancel(wake))
-    })
-    const steer = (open: boolean) =>
-      Effect.sync(() => {
-        isOpen.set(open)
-        hold(!open)
-      })
-    const take = Effect.suspend(() => isOpen.value ? upper.take : Effect.andThen(opened, upper.take))
-    const pumped = yield* Deferred.make<void>()
-    const pump = Effect.forever(step(take, self.write), { disableYield: true }).pipe(
-      Effect.onExit((exit) => {
-        // Its own end is that of the content; any other is one that the writers have to hear of.
-        const isDone = Exit.isFailure(exit) && exit.cause.reasons.every(isDoneReason)
-        if (!isDone && Exit.isFailure(exit)) reservoir.abortNow(closedBy("abort", exit.cause))
-        return Effect.andThen(self.unregister, Deferred.succeed(pumped, undefined))
-      })
-    )
-    yield* self.register({
-      pause: steer(false),
-      resume: steer(true),
-      stop: Effect.sync(() => reservoir.abortNow(closedBy("abort"))),
-      halfRegister: () => Effect.asVoid(Effect.forkScoped(pump, { startImmediately: true }))
-    })
-    const close = Effect.onInterrupt(
-      reservoir.within(Effect.suspend(() => {
-        reservoir.finish("close")
-        return Effect.andThen(
-          Effect.andThen(reservoir.closed, Deferred.await(pumped)),
-          Effect.suspend(() => reservoir.failure("close"))
-        )
-      })),
-      () => upper.abort
-    )
-    return Object.assign(upper, { close })
-  })
-
-const isDoneReason = (reason: Cause.Reason<unknown>): boolean =>
-  Cause.isFailReason(reason) && Cause.isDone(reason.error)

@@ -6,27 +6,26 @@
  * writes while it is paused, unregisters when it has no more, and tells by `ended` how it went. A source that cannot be
  * paused is no `Producer`: only a consumer whose policy says what it loses takes it.
  */
-import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { Calling } from "./calling.ts"
 import type { Connection } from "./Connection.ts"
 import * as Consumers from "./Consumer.ts"
 import type { Consumer } from "./Consumer.ts"
+import { End, WriteFailed } from "./ending.ts"
+import { Generating, Wait } from "./generating.ts"
 import { isCount } from "./internal/check.ts"
-import { Gate } from "./internal/gate.ts"
+import { driven, type Pulling } from "./pulling.ts"
 import * as TransportError from "./TransportError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -108,17 +107,15 @@ export interface Emitter<in A, in E> {
 // Errors
 // ---------------------------------------------------------------------------------------------------------------------
 
-/**
- * The consumer refused an item, and so the producer ended; `cause` has what its `write` failed with.
- *
- * @category errors
- * @since 0.1.0
- */
-export class WriteFailed extends Data.TaggedError("WriteFailed")<{ readonly cause: unknown }> {
-  override get message(): string {
-    return `the consumer refused an item${this.cause instanceof Error ? `: ${this.cause.message}` : ""}`
-  }
-}
+export {
+  /**
+   * The consumer refused an item, and so the producer ended; `cause` has what its `write` failed with.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  WriteFailed
+} from "./ending.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Services
@@ -225,19 +222,15 @@ export const fromAsyncIterable = <A, E>(
   onError: (error: unknown) => E
 ): Effect.Effect<Finite<A, E>> => fromStream(Stream.fromAsyncIterable(iterable, onError))
 
-/**
- * What a generator yields to wait for an effect; made by `wait`.
- *
- * @category models
- * @since 0.1.0
- */
-export class Wait {
-  readonly effect: Effect.Effect<unknown, unknown>
-
-  constructor(effect: Effect.Effect<unknown, unknown>) {
-    this.effect = effect
-  }
-}
+export {
+  /**
+   * What a generator yields to wait for an effect; made by `wait`.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Wait
+} from "./generating.ts"
 
 /**
  * Waits in a generator, and answers with the effect's result: for when there is no item yet. A failure is thrown in the
@@ -270,27 +263,27 @@ export function* wait<A, E>(effect: Effect.Effect<A, E>): Generator<Wait, A, any
  * import { Consumer, Producer } from "effect-transport"
  *
  * const program = Effect.gen(function*() {
- *   const consumer = yield* Consumer.make<string>({ policy: "fail", highWaterMark: 0 })
+ *   const taken: Array<string> = []
+ *   let isUp = false
+ *   const consumer = yield* Consumer.fromWrite((item: string) =>
+ *     Effect.suspend(() => isUp ? Effect.sync(() => taken.push(item)) : Effect.fail("down")))
  *   const producer = yield* Producer.fromGenerator(function*() {
- *     let tries = 0
  *     for (const item of ["a", "b"]) {
  *       for (let isTaken = false; !isTaken;) {
- *         tries++
  *         try {
- *           yield `${item}${tries}`
+ *           yield item
  *           isTaken = true
  *         } catch {
- *           yield* Producer.wait(consumer.take)
+ *           yield* Producer.wait(Effect.sync(() => isUp = true))
  *         }
  *       }
  *     }
  *   }, (error) => error)
- *   yield* consumer.register(producer)
- *   yield* producer.ended
- *   return yield* consumer.take
+ *   yield* Producer.runInto(producer, consumer)
+ *   return taken
  * })
  *
- * await Effect.runPromise(Effect.scoped(program)) // => "b3"
+ * await Effect.runPromise(Effect.scoped(program)) // => ["a", "b"]
  * ```
  *
  * @category constructors
@@ -467,7 +460,13 @@ export const runInto: {
           isStopped = true
           return self.stop
         })
-        yield* Effect.onInterrupt(consumer.register({ ...self, stop }), () => self.stop)
+        const registering = consumer.register({
+          pause: self.pause,
+          resume: self.resume,
+          stop,
+          halfRegister: (consumer) => self.halfRegister(consumer)
+        })
+        yield* Effect.onInterrupt(registering, () => self.stop)
         yield* Fiber.join(ended)
         if (isStopped) {
           return yield* TransportError.make("write", "consumer", new TransportError.Closed({ by: "close" }))
@@ -494,7 +493,12 @@ export const toStream = <A, E = never>(
   Stream.unwrap(Effect.gen(function*() {
     const buffer = yield* Consumers.make<A>(options)
     const ended = "ended" in self ? yield* Effect.forkScoped(self.ended, { startImmediately: true }) : undefined
-    yield* buffer.register({ ...self, halfRegister: () => self.halfRegister(endingWithProducer(buffer)) })
+    yield* buffer.register({
+      pause: self.pause,
+      resume: self.resume,
+      stop: self.stop,
+      halfRegister: () => self.halfRegister(endingWithProducer(buffer))
+    })
     return ended === undefined
       ? buffer.stream
       : Stream.concat(buffer.stream, Stream.drain(Stream.fromEffect(outcomeOf(ended))))
@@ -526,9 +530,14 @@ export const buffered = <A, E, P extends Exclude<Consumers.Policy, "suspend">>(
       Effect.gen(function*() {
         const buffer = yield* make(options)
         const ended = yield* Effect.forkScoped(self.ended, { startImmediately: true })
-        yield* buffer.register({ ...self, halfRegister: () => self.halfRegister(endingWithProducer(buffer)) })
+        yield* buffer.register({
+          stop: self.stop,
+          halfRegister: () => self.halfRegister(endingWithProducer(buffer))
+        })
         yield* Effect.addFinalizer(() => self.stop)
-        return { pull: Pull.catchDone(buffer.takeAll, () => Effect.andThen(outcomeOf(ended), Cause.done())) }
+        // One by one: what has been taken can be neither dropped nor superseded.
+        const one = Effect.map(buffer.take, (item) => [item] as const)
+        return { pull: Pull.catchDone(one, () => Effect.andThen(outcomeOf(ended), Cause.done())) }
       })
     )
   )
@@ -559,8 +568,8 @@ export const merge = <A, E>(producers: ReadonlyArray<Finite<A, E>>): Effect.Effe
         Effect.gen(function*() {
           ending.begin()
           const part: Consumer<A, unknown> = {
-            write: consumer.write,
-            register: consumer.register,
+            write: (item) => consumer.write(item),
+            register: (producer) => consumer.register(producer),
             unregister: Effect.void,
             state: consumer.state
           }
@@ -575,157 +584,18 @@ export const merge = <A, E>(producers: ReadonlyArray<Finite<A, E>>): Effect.Effe
             ),
             { startImmediately: true }
           )
-          for (const producer of producers) yield* producer.halfRegister(part)
+          const begun = Effect.forEach(producers, (producer) => producer.halfRegister(part), { discard: true })
+          yield* Effect.onError(begun, () => tell("stop"))
         })
     }
   })
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Private: how a producer ends
+// Private
 // ---------------------------------------------------------------------------------------------------------------------
 
 const refuse = (field: string, expected: string, actual: unknown) =>
   Effect.fail(TransportError.invalidOption("control", "producer", { field, expected, actual }))
-
-class End<E> {
-  isBegun = false
-  #awaited = 0
-  readonly #deferred = Deferred.makeUnsafe<void, E | WriteFailed>()
-
-  readonly ended: Effect.Effect<void, E | WriteFailed> = Effect.suspend(() => {
-    this.#awaited++
-    return Effect.onInterrupt(Deferred.await(this.#deferred), () =>
-      Effect.sync(() => {
-        this.#awaited--
-      }))
-  })
-
-  /** A producer serves one consumer in its life. */
-  begin(): void {
-    if (this.isBegun) throw new Error("a producer is registered once in its life")
-    this.isBegun = true
-  }
-
-  done(exit: Exit.Exit<void, E | WriteFailed>): void {
-    Deferred.doneUnsafe(this.#deferred, exit)
-  }
-
-  /** An interruption is how a producer is stopped. A failure that nobody waits for is logged. */
-  finish(exit: Exit.Exit<unknown, E | WriteFailed>): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) {
-        this.done(Exit.void)
-        return Effect.void
-      }
-      this.done(Exit.failCause(exit.cause))
-      return this.#awaited > 0 ? Effect.void : Effect.logWarning("a producer failed", exit.cause)
-    })
-  }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Private: producers that pull from a source
-// ---------------------------------------------------------------------------------------------------------------------
-
-type Pulling<A, E> = Pull.Pull<NonEmptyReadonlyArray<A>, E>
-
-interface Source<A, E> {
-  readonly pull: Pulling<A, E>
-  /** Takes back what was pulled and not written. Where there is none it is lost. */
-  readonly unread?: ((items: ReadonlyArray<A>) => Effect.Effect<void>) | undefined
-  /** May the source go on after this refusal of an item? It is told, and says so by not failing. */
-  readonly refused?: ((error: unknown) => Effect.Effect<void, E>) | undefined
-}
-
-/** One fiber that pulls and writes, from `halfRegister` on until the source has no more. */
-const driven = <A, E>(
-  open: (consumer: Consumer<A, unknown>) => Effect.Effect<Source<A, E>, E, Scope.Scope>
-): Finite<A, E> => {
-  const gate = new Gate()
-  const ending = new End<E>()
-  let running: Fiber.Fiber<void> | undefined
-  let isStopped = false
-  return {
-    pause: Effect.sync(() => gate.close()),
-    resume: Effect.sync(() => gate.open()),
-    stop: Effect.sync(() => {
-      isStopped = true
-      if (!ending.isBegun) ending.done(Exit.void)
-      running?.interruptUnsafe()
-    }),
-    ended: ending.ended,
-    halfRegister: (consumer) =>
-      Effect.suspend(() => {
-        ending.begin()
-        const run = Effect.scopedWith((scope) =>
-          Effect.flatMap(Scope.provide(open(consumer), scope), (source) => pump(source, consumer, gate))
-        ).pipe(
-          Effect.onExit((exit) => Effect.andThen(consumer.unregister, ending.finish(exit))),
-          Effect.exit,
-          Effect.asVoid
-        )
-        return Effect.map(Effect.forkScoped(run, { startImmediately: true }), (fiber) => {
-          running = fiber
-          if (isStopped) fiber.interruptUnsafe()
-        })
-      })
-  }
-}
-
-const pump = <A, E>(
-  source: Source<A, E>,
-  consumer: Consumer<A, unknown>,
-  gate: Gate
-): Effect.Effect<void, E | WriteFailed> => {
-  let items: ReadonlyArray<A> = []
-  let at = 0
-  let isWriting = false
-  const opened = Effect.callback<void>((resume) => {
-    if (gate.isOpen) return resume(Effect.void)
-    gate.await(() => resume(Effect.void))
-    return Effect.sync(() => gate.cancel())
-  })
-  const { refused, unread } = source
-  const onRefused = (error: unknown): Effect.Effect<void, unknown> => {
-    // The source has heard of it: this item is done with.
-    isWriting = false
-    at++
-    return refused!(error)
-  }
-  const writeOne = (): Effect.Effect<void, unknown> => {
-    if (!gate.isOpen) return opened
-    isWriting = true
-    const writing = consumer.write(items[at]!)
-    return refused === undefined ? writing : Effect.catch(writing, onRefused)
-  }
-  const writeAll = Effect.whileLoop({
-    while: () => at < items.length,
-    body: writeOne,
-    step: () => {
-      if (isWriting) at++
-      isWriting = false
-    }
-  })
-  const next = Effect.suspend(() => gate.isOpen ? source.pull : Effect.andThen(opened, source.pull))
-  const round = Effect.flatMap(next, (pulled) => {
-    items = pulled
-    at = 0
-    return writeAll
-  })
-  return Effect.forever(round, { disableYield: true }).pipe(
-    Effect.onExit((exit) => {
-      if (unread === undefined || at >= items.length) return Effect.void
-      // One that was on its way when it was interrupted may have arrived.
-      const wasBegun = isWriting && Exit.isFailure(exit) &&
-        Option.contains(TransportError.delivery(exit.cause), "Unknown")
-      return unread(items.slice(wasBegun ? at + 1 : at))
-    }),
-    Effect.catch((error): Effect.Effect<void, E | WriteFailed> => {
-      if (isWriting) return Effect.fail(new WriteFailed({ cause: error }))
-      return Cause.isDone(error) ? Effect.void : Effect.fail(error as E)
-    })
-  )
-}
 
 /** The consumer, for a producer whose end is the end of all writing. */
 const endingWithProducer = <A, P extends Consumers.Policy>(
@@ -748,232 +618,3 @@ const outcomeOf = <E>(
           : TransportError.make("write", "producer", new TransportError.Failed(), { cause: error.cause })
         : error as E
     ))
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Private: generators
-// ---------------------------------------------------------------------------------------------------------------------
-
-type Stepped = IteratorResult<unknown, unknown>
-
-/** A generator as a source: it is told what became of what it yielded. */
-class Generating<A, E> implements Source<A, E> {
-  readonly #generator: Iterator<unknown, unknown, any> | AsyncIterator<unknown, unknown, any>
-  readonly #onError: (error: unknown) => E
-  /** What it yielded in answer to a refusal. */
-  #ahead: Stepped | undefined = undefined
-  /** An async step is under way, which nothing can break off. */
-  #isUnderWay = false
-
-  constructor(
-    generator: Iterator<unknown, unknown, any> | AsyncIterator<unknown, unknown, any>,
-    onError: (error: unknown) => E
-  ) {
-    this.#generator = generator
-    this.#onError = onError
-  }
-
-  readonly pull: Pulling<A, E> = Effect.suspend(() => {
-    const ahead = this.#ahead
-    this.#ahead = undefined
-    return Effect.flatMap(
-      ahead === undefined ? this.#go(() => this.#generator.next()) : Effect.succeed(ahead),
-      (stepped) => stepped.done === true ? Cause.done() : Effect.succeed([stepped.value as A] as const)
-    )
-  })
-
-  refused(error: unknown): Effect.Effect<void, E> {
-    return Effect.map(this.#go(() => this.#throw(error)), (stepped) => {
-      this.#ahead = stepped
-    })
-  }
-
-  /** Runs its `finally`. One that stands in an async step cannot hear of it before that is done: it is not waited for. */
-  readonly end: Effect.Effect<void> = Effect.suspend(() => {
-    const isUnderWay = this.#isUnderWay
-    const ending = Effect.exit(this.#step(() => this.#generator.return?.() ?? { done: true, value: undefined }))
-    const log = Effect.flatMap(
-      ending,
-      (exit) => Exit.isFailure(exit) ? Effect.logWarning("a generator failed to end", exit.cause) : Effect.void
-    )
-    return isUnderWay ? Effect.asVoid(Effect.forkDetach(log, { startImmediately: true })) : log
-  })
-
-  #throw(error: unknown): Stepped | Promise<Stepped> {
-    const generator = this.#generator
-    if (generator.throw === undefined) throw error
-    return generator.throw(error)
-  }
-
-  /** On to the next item: what it waits for is run on the way. */
-  #go(step: () => Stepped | Promise<Stepped>): Effect.Effect<Stepped, E> {
-    return Effect.flatMap(this.#step(step), (stepped) => {
-      if (stepped.done === true || !(stepped.value instanceof Wait)) return Effect.succeed(stepped)
-      return Effect.matchEffect(stepped.value.effect, {
-        onFailure: (error) => this.#go(() => this.#throw(error)),
-        onSuccess: (answer) => this.#go(() => this.#generator.next(answer))
-      })
-    })
-  }
-
-  #step(step: () => Stepped | Promise<Stepped>): Effect.Effect<Stepped, E> {
-    return Effect.suspend((): Effect.Effect<Stepped, E> => {
-      let stepped: Stepped | Promise<Stepped>
-      try {
-        stepped = step()
-      } catch (error) {
-        return Effect.fail(this.#onError(error))
-      }
-      if (!("then" in stepped)) return Effect.succeed(stepped)
-      const promise = stepped
-      this.#isUnderWay = true
-      return Effect.callback((resume) => {
-        const settle = (result: Effect.Effect<Stepped, E>) => {
-          this.#isUnderWay = false
-          resume(result)
-        }
-        promise.then((value) => settle(Effect.succeed(value)), (error) => settle(Effect.fail(this.#onError(error))))
-      })
-    })
-  }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Private: sources that call back
-// ---------------------------------------------------------------------------------------------------------------------
-
-interface Handle {
-  readonly pause: () => void
-  readonly resume: () => void
-  readonly stop: () => void
-}
-
-/** Writes what is emitted, one after another; what comes too early waits in a bounded line. */
-class Calling<A, E> {
-  readonly #subscribe: (emitter: Emitter<A, E>) => Handle
-  readonly #overshootMax: number
-  readonly #ending = new End<E | TransportError.TransportError>()
-  #handle: Handle | undefined = undefined
-  #consumer: Consumer<A, unknown> | undefined = undefined
-  #run: <B, E2>(effect: Effect.Effect<B, E2>) => Fiber.Fiber<B, E2> = Effect.runFork
-  #pending: Array<A> = []
-  #writing: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  #isPaused = false
-  /** Whether the source was told to pause. */
-  #isBlocked = false
-  /** It has said that there is no more. */
-  #last: Exit.Exit<void, E | WriteFailed | TransportError.TransportError> | undefined = undefined
-  #isOver = false
-
-  constructor(subscribe: (emitter: Emitter<A, E>) => Handle, overshootMax: number) {
-    this.#subscribe = subscribe
-    this.#overshootMax = overshootMax
-  }
-
-  producer(): Finite<A, E | TransportError.TransportError> {
-    return {
-      pause: Effect.sync(() => {
-        this.#isPaused = true
-        this.#steer()
-      }),
-      resume: Effect.sync(() => {
-        this.#isPaused = false
-        this.#goOn()
-      }),
-      stop: Effect.sync(() => this.#finish(Exit.void)),
-      ended: this.#ending.ended,
-      halfRegister: (consumer) =>
-        Effect.andThen(
-          Effect.addFinalizer(() => Effect.sync(() => this.#finish(Exit.void))),
-          Effect.contextWith((context: Context.Context<never>) =>
-            Effect.sync(() => {
-              this.#ending.begin()
-              this.#consumer = consumer
-              this.#run = Effect.runForkWith(context)
-              if (!this.#isOver) this.#begin()
-            })
-          )
-        )
-    }
-  }
-
-  #begin(): void {
-    this.#handle = this.#subscribe({
-      emit: (item) => this.#emit(item),
-      end: () => this.#end(Exit.void),
-      fail: (error) => this.#end(Exit.fail(error))
-    })
-    // It may have emitted from inside, and even ended.
-    if (this.#isOver) this.#handle.stop()
-    else this.#steer()
-  }
-
-  #emit(item: A): boolean {
-    if (this.#isOver || this.#last !== undefined) return false
-    if (this.#isReady) this.#write(item)
-    else if (this.#pending.length < this.#overshootMax) this.#pending.push(item)
-    else {
-      this.#finish(Exit.fail(
-        TransportError.make(
-          "write",
-          "producer",
-          new TransportError.LimitExceeded({ limit: "overshootMax", max: this.#overshootMax })
-        )
-      ))
-    }
-    this.#steer()
-    return !this.#isOver && this.#isReady
-  }
-
-  get #isReady(): boolean {
-    return !this.#isPaused && this.#writing === undefined && this.#pending.length === 0
-  }
-
-  #write(item: A): void {
-    const fiber = this.#run(this.#consumer!.write(item))
-    this.#writing = fiber
-    const done = (exit: Exit.Exit<unknown, unknown>) => {
-      this.#writing = undefined
-      if (Exit.isFailure(exit)) {
-        this.#finish(Exit.failCause(Cause.map(exit.cause, (error) => new WriteFailed({ cause: error }))))
-      }
-    }
-    const exit = fiber.pollUnsafe()
-    if (exit !== undefined) return done(exit)
-    fiber.addObserver((exit) => {
-      done(exit)
-      this.#goOn()
-    })
-  }
-
-  #goOn(): void {
-    while (!this.#isOver && !this.#isPaused && this.#writing === undefined && this.#pending.length > 0) {
-      this.#write(this.#pending.shift()!)
-    }
-    if (this.#last !== undefined && this.#isReady) this.#finish(this.#last)
-    this.#steer()
-  }
-
-  /** Tells the source, and only at a turn. */
-  #steer(): void {
-    if (this.#isOver || this.#handle === undefined || this.#isBlocked === !this.#isReady) return
-    this.#isBlocked = !this.#isBlocked
-    if (this.#isBlocked) this.#handle.pause()
-    else this.#handle.resume()
-  }
-
-  #end(exit: Exit.Exit<void, E>): void {
-    if (this.#isOver || this.#last !== undefined) return
-    this.#last = exit
-    this.#goOn()
-  }
-
-  #finish(exit: Exit.Exit<void, E | WriteFailed | TransportError.TransportError>): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#pending = []
-    this.#writing?.interruptUnsafe()
-    this.#handle?.stop()
-    const leave = this.#consumer === undefined ? Effect.void : this.#consumer.unregister
-    this.#run(Effect.andThen(leave, this.#ending.finish(exit)))
-  }
-}

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, PubSub, Queue, Scope, Sink, Stream } from "effect"
-import { Connection, Consumer, type Producer, TestTransport, Transport, TransportError } from "effect-transport"
+import { Connection, Consumer, Producer, TestTransport, Transport, TransportError } from "effect-transport"
 import { TestClock } from "effect/testing"
 import { Stepper } from "./support/stepper.ts"
 
@@ -449,6 +449,36 @@ describe("Consumer: its producer", () => {
       assert.deepStrictEqual(yield* Fiber.join(states), ["flowing", "paused", "flowing", "stopped"])
       assert.deepStrictEqual(yield* Stream.runCollect(consumer.state), ["stopped"])
     }))
+
+  it.effect("is stopped by an abort in the middle of its registration, once that is done", () =>
+    Effect.gen(function*() {
+      const consumer = yield* Consumer.make<number>()
+      const { calls, producer } = recorder()
+      const go = yield* Deferred.make<void>()
+      const f = yield* Effect.forkScoped(consumer.register({ ...producer, halfRegister: () => Deferred.await(go) }))
+      yield* settle
+      yield* consumer.abort
+      yield* Deferred.succeed(go, undefined)
+      yield* Fiber.join(f)
+      yield* settle
+      assert.deepStrictEqual(calls, ["stop"])
+    }))
+
+  it.live("an interrupted registration leaves the place free, at whichever step", () =>
+    Effect.gen(function*() {
+      for (let steps = 0; steps < 40; steps++) {
+        const consumer = yield* Consumer.make<number>()
+        const { producer } = recorder()
+        const stepper = new Stepper()
+        const fiber = Effect.runFork(Effect.scoped(Effect.andThen(consumer.register(producer), Effect.never)), {
+          scheduler: stepper
+        })
+        stepper.run(steps)
+        fiber.interruptUnsafe()
+        while (stepper.run(1)) { /* to its end */ }
+        yield* Effect.scoped(consumer.register(producer))
+      }
+    }))
 })
 
 describe("Consumer.Service", () => {
@@ -589,6 +619,67 @@ describe("Consumer: joining with Effect", () => {
       yield* settle
       assert.deepStrictEqual([calls, seen], [["halfRegister", "pause", "resume"], [1]])
     }))
+
+  it.live("fromWrite is not held for ever by a write that is interrupted, at whichever step", () =>
+    Effect.gen(function*() {
+      for (let steps = 0; steps < 100; steps++) {
+        const consumer = yield* Consumer.fromWrite(() => Effect.yieldNow)
+        const stepper = new Stepper()
+        const shift = steps % 5
+        let eff: Effect.Effect<void, unknown> = consumer.write(1)
+        for (let i = 0; i < shift; i++) {
+          const e = eff
+          eff = Effect.suspend(() => e)
+        }
+        const fiber = Effect.runFork(eff, { scheduler: stepper })
+        stepper.run(Math.floor(steps / 5))
+        fiber.interruptUnsafe()
+        while (stepper.run(1)) { /* to its end */ }
+        yield* settle
+        const [level] = yield* Consumer.levels(consumer)
+        assert.deepStrictEqual([steps, level!.waiting, level!.state], [steps, 0, "flowing"])
+      }
+    }))
+
+  it.effect("fromQueue and fromPubSub stop with what they write to, also where nobody writes", () =>
+    Effect.gen(function*() {
+      const queue = yield* Queue.bounded<number>(1)
+      const pubsub = yield* PubSub.bounded<number>(1)
+      for (
+        const [make, shutdown] of [
+          [Consumer.fromQueue(queue), Queue.shutdown(queue)],
+          [Consumer.fromPubSub(pubsub), PubSub.shutdown(pubsub)]
+        ] as const
+      ) {
+        const { calls, producer } = recorder()
+        yield* (yield* make).register(producer)
+        yield* shutdown
+        yield* settle
+        assert.deepStrictEqual(calls, ["halfRegister", "stop"])
+      }
+    }))
+
+  it.effect("serve consumers that are instances of a class", () =>
+    Effect.gen(function*() {
+      class C {
+        items: Array<number> = []
+        write(item: number) {
+          return Effect.sync(() => void this.items.push(item))
+        }
+        register(p: Producer.Producer<number>) {
+          return p.halfRegister(this)
+        }
+        unregister = Effect.void
+        state = Stream.make("flowing" as const)
+      }
+      const c = new C()
+      yield* Stream.run(Stream.make(1, 2), Consumer.sink(c))
+      const upper = yield* Consumer.buffer(c)
+      yield* upper.write(3)
+      yield* upper.close
+      yield* Producer.runInto(yield* Producer.merge([yield* Producer.fromIterable([4])]), c)
+      assert.deepStrictEqual(c.items, [1, 2, 3, 4])
+    }))
 })
 
 describe("Consumer.mapInput", () => {
@@ -659,6 +750,56 @@ describe("Consumer.buffer", () => {
       yield* below.register(recorder().producer)
       assert.strictEqual(yield* outcome(Consumer.buffer(below)), "Busy")
     }))
+
+  it.effect("what stands in front writes nothing while the one below wants a pause, also what it has in hand", () =>
+    Effect.gen(function*() {
+      for (const make of [Consumer.buffer<number>(), Consumer.rateLimit<number>({ bytesPerSecond: 1, burst: 1 })]) {
+        const below = yield* Consumer.make<number>({ ...small, policy: "dropNewest" })
+        const upper = yield* make(below)
+        yield* upper.write(1)
+        yield* settle
+        yield* upper.write(2)
+        yield* settle
+        yield* below.write(7)
+        if ((yield* below.level).length < 3) yield* below.write(8)
+        assert.strictEqual((yield* below.level).length, 3)
+        yield* upper.write(3)
+        yield* TestClock.adjust("10 seconds")
+        yield* settle
+        assert.strictEqual((yield* below.level).dropped, 0)
+      }
+    }))
+
+  it.effect("an abort frees the place below, also while that wants a pause", () =>
+    Effect.gen(function*() {
+      const below = yield* Consumer.make<number>({ highWaterMark: 0 })
+      const upper = yield* Consumer.buffer(below)
+      yield* upper.write(1)
+      yield* settle
+      yield* upper.write(2)
+      yield* settle
+      yield* upper.abort
+      yield* settle
+      const r = recorder()
+      yield* below.register(r.producer)
+    }))
+
+  it.effect("an interrupted close frees the place below, and withdraws what is on its way", () =>
+    Effect.gen(function*() {
+      const below = yield* Consumer.make<number>({ highWaterMark: 0 })
+      yield* below.write(0)
+      const upper = yield* Consumer.buffer(below)
+      yield* upper.write(1)
+      yield* settle
+      const f = yield* Effect.forkScoped(upper.close)
+      yield* settle
+      yield* Fiber.interrupt(f)
+      yield* settle
+      assert.strictEqual(yield* below.take, 0)
+      yield* settle
+      assert.deepStrictEqual((yield* below.level).length, 0)
+      yield* below.register(recorder().producer)
+    }))
 })
 
 describe("Consumer.rateLimit", () => {
@@ -709,6 +850,13 @@ describe("Consumer.rateLimit", () => {
         const burst = Consumer.rateLimit(below, { bytesPerSecond: 1, burst: wrong })
         assert.deepStrictEqual(yield* refusalOf(burst), ["burst", wrong])
       }
+    }))
+
+  it.effect("refuses to be without options", () =>
+    Effect.gen(function*() {
+      const c = yield* Consumer.make<number>()
+      const exit = yield* Effect.exit(Consumer.rateLimit(c, undefined as never))
+      assert.isTrue(Exit.isFailure(exit) && !Exit.hasDies(exit))
     }))
 })
 
@@ -797,6 +945,25 @@ describe("Consumer.broadcast", () => {
       assert.deepStrictEqual(yield* refusalOf(Consumer.broadcast([{} as never])), ["members", [{}]])
       const wrong = Consumer.broadcast([one], { pressure: "fastest" as never })
       assert.deepStrictEqual(yield* refusalOf(wrong), ["pressure", "fastest"])
+    }))
+
+  it.effect("registers with all or none", () =>
+    Effect.gen(function*() {
+      const one = yield* Consumer.make<number>()
+      const two = yield* Consumer.make<number>()
+      const r = recorder()
+      yield* two.register(r.producer)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(Consumer.broadcast([one, two]))))
+      yield* one.register(yield* Producer.fromIterable([1]))
+    }))
+
+  it.effect("one that sheds does so behind mapInput, too", () =>
+    Effect.gen(function*() {
+      const shed = yield* Consumer.make<number>({ highWaterMark: 0, policy: "dropNewest" })
+      const b = yield* Consumer.broadcast([Consumer.mapInput(shed, (x: number) => x)], { pressure: "own" })
+      yield* b.write(1)
+      yield* settle
+      assert.strictEqual((yield* Consumer.levels(b))[0]!.state, "flowing")
     }))
 })
 

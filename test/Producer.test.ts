@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, PubSub, Queue, Scope, Stream } from "effect"
 import { Connection, Consumer, Producer, TestTransport, Transport, TransportError } from "effect-transport"
 import { TestClock } from "effect/testing"
+import { Stepper } from "./support/stepper.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -210,8 +211,7 @@ describe("Producer.fromIterable", () => {
       const consumer = yield* Consumer.make<number>(small)
       yield* consumer.register(yield* Producer.fromIterable(items))
       yield* settle
-      // It is not told of a pause before it is registered: its fourth write waits.
-      assert.strictEqual(read, 4)
+      assert.strictEqual(read, 3)
       yield* consumer.takeAll
       yield* settle
       assert.strictEqual(read, 6)
@@ -254,14 +254,14 @@ describe("Producer: ended", () => {
   it.effect("a consumer that ends stops a producer that waits for it; runInto fails, since not all was written", () =>
     Effect.gen(function*() {
       for (const end of ["abort", "halfClose"] as const) {
-        const consumer = yield* Consumer.make<number>(small)
-        const producer = yield* Producer.fromIterable([1, 2, 3, 4, 5, 6])
+        // What is larger than the mark waits for room, without a pause.
+        const consumer = yield* Consumer.make<number>({ ...small, measure: (item) => item })
+        const producer = yield* Producer.fromIterable([1, 9])
         const running = yield* Effect.forkChild(outcome(Producer.runInto(producer, consumer)))
-        // It waits for room, and has not only been paused.
-        const other = yield* Effect.forkChild(outcome(consumer.write(0)))
         yield* settle
+        assert.strictEqual((yield* consumer.level).waiting, 1)
         yield* consumer[end]
-        assert.deepStrictEqual([yield* Fiber.join(running), yield* Fiber.join(other)], ["Closed", "Closed"])
+        assert.strictEqual(yield* Fiber.join(running), "Closed")
         yield* producer.ended
       }
     }))
@@ -277,6 +277,28 @@ describe("Producer: ended", () => {
       yield* Fiber.interrupt(running)
       yield* other.ended
       yield* consumer.register(yield* Producer.fromIterable([1]))
+    }))
+
+  it.effect("that was stopped before it is registered writes nothing, and leaves the place free", () =>
+    Effect.gen(function*() {
+      const consumer = yield* Consumer.make<number>()
+      const producer = yield* Producer.fromIterable([1, 2, 3])
+      yield* producer.stop
+      yield* consumer.register(producer)
+      yield* settle
+      assert.strictEqual((yield* consumer.level).length, 0)
+      yield* consumer.register(yield* Producer.fromIterable([1]))
+    }))
+
+  it.effect("loses nothing to a consumer that sheds, also at its registration", () =>
+    Effect.gen(function*() {
+      for (const policy of ["dropNewest", "dropOldest", "fail"] as const) {
+        const consumer = yield* Consumer.make<number>({ ...small, policy: policy as "fail" })
+        const producer = yield* Producer.fromIterable([1, 2, 3, 4, 5, 6, 7, 8])
+        yield* consumer.register(producer)
+        yield* settle
+        assert.deepStrictEqual([(yield* consumer.level).dropped, (yield* consumer.level).length], [0, 3])
+      }
     }))
 })
 
@@ -515,6 +537,94 @@ describe("Producer.fromCallback", () => {
         new TransportError.InvalidOption({ field: "overshootMax", expected: "a non-negative integer", actual: -1 })
       )
     }))
+
+  it.effect("that throws when it is stopped has ended all the same, and leaves the place free", () =>
+    Effect.gen(function*() {
+      const consumer = yield* Consumer.make<number>()
+      const producer = yield* Producer.fromCallback<number>(() => ({
+        pause() {},
+        resume() {},
+        stop() {
+          throw new Error("no")
+        }
+      }))
+      yield* consumer.register(producer)
+      const f = yield* Effect.forkScoped(Effect.exit(producer.ended))
+      yield* settle
+      yield* Effect.exit(producer.stop)
+      yield* settle
+      assert.isDefined(f.pollUnsafe())
+      yield* consumer.register(yield* Producer.fromIterable([1]))
+    }))
+
+  it.effect("that throws when it is subscribed to has ended with that, and leaves the place free", () =>
+    Effect.gen(function*() {
+      const consumer = yield* Consumer.make<number>()
+      const producer = yield* Producer.fromCallback<number>(() => {
+        throw new Error("no")
+      })
+      const ended = yield* Effect.forkChild(outcome(producer.ended), { startImmediately: true })
+      yield* consumer.register(producer)
+      assert.strictEqual(yield* Fiber.join(ended), "died: Error: no")
+      yield* consumer.register(yield* Producer.fromIterable([1]))
+    }))
+
+  it.effect("that throws when it is paused fails, and the source does not see it", () =>
+    Effect.gen(function*() {
+      const consumer = yield* Consumer.make<number>({ highWaterMark: 0 })
+      let emit!: Producer.Emitter<number, never>
+      let stops = 0
+      const producer = yield* Producer.fromCallback<number>((e) => {
+        emit = e
+        return {
+          pause() {
+            throw new Error("no")
+          },
+          resume() {},
+          stop() {
+            stops++
+          }
+        }
+      })
+      yield* consumer.register(producer)
+      const f = yield* Effect.forkScoped(outcome(producer.ended))
+      yield* settle
+      assert.deepStrictEqual([0, 1, 2].map((item) => emit.emit(item)), [false, false, false])
+      yield* settle
+      assert.strictEqual(yield* Fiber.join(f), "died: Error: no")
+      assert.strictEqual(stops, 1)
+    }))
+
+  it.effect("that was stopped before it is registered leaves the place free", () =>
+    Effect.gen(function*() {
+      const consumer = yield* Consumer.make<number>()
+      const producer = yield* Producer.fromCallback<number>(() => ({ pause() {}, resume() {}, stop() {} }))
+      yield* producer.stop
+      yield* consumer.register(producer)
+      yield* consumer.register(yield* Producer.fromIterable([1]))
+    }))
+
+  it.effect("has one write under way at a time, also when the source emits inside it", () =>
+    Effect.gen(function*() {
+      let emit!: Producer.Emitter<number, never>
+      const log: Array<string> = []
+      const consumer = yield* Consumer.fromWrite((item: number) =>
+        Effect.gen(function*() {
+          log.push(`begin ${item}`)
+          if (item === 1) emit.emit(2)
+          yield* Effect.yieldNow
+          log.push(`end ${item}`)
+        })
+      )
+      const producer = yield* Producer.fromCallback<number>((e) => {
+        emit = e
+        return { pause() {}, resume() {}, stop() {} }
+      })
+      yield* consumer.register(producer)
+      emit.emit(1)
+      yield* settle
+      assert.deepStrictEqual(log, ["begin 1", "end 1", "begin 2", "end 2"])
+    }))
 })
 
 describe("Producer.fromUnpausable", () => {
@@ -581,6 +691,28 @@ describe("Producer.fromUnpausable", () => {
       const source = yield* make
       const error = yield* Effect.flip(Producer.buffered(source, { policy: "dropNewest", highWaterMark: -1 }))
       assert.strictEqual(error.reason._tag, "InvalidOption")
+    }))
+
+  it.effect("keeps the latest by key, also while the consumer holds it back", () =>
+    Effect.gen(function*() {
+      let emit!: Producer.Emitter<number, never>
+      const source = yield* Producer.fromUnpausable<number>((e) => {
+        emit = e
+        return () => {}
+      })
+      const producer = yield* Producer.buffered(source, { policy: "latest", key: () => "k", highWaterMark: 2 })
+      const consumer = yield* Consumer.make<number>({ highWaterMark: 0 })
+      yield* consumer.register(producer)
+      for (let i = 0; i < 4; i++) emit.emit(i)
+      yield* settle
+      for (let i = 4; i < 100; i++) emit.emit(i)
+      yield* settle
+      const seen: Array<number> = []
+      for (let i = 0; i < 20; i++) {
+        if ((yield* consumer.level).length > 0) seen.push(yield* consumer.take)
+        yield* settle
+      }
+      assert.isAtMost(seen.length, 5, seen.join())
     }))
 })
 
@@ -657,6 +789,35 @@ describe("Producer.fromConnection", () => {
       assert.strictEqual((yield* Transport.readUntilEnd(server)).length, 1000)
       yield* Effect.all([Fiber.join(relaying), Fiber.join(sending)])
     }))
+
+  it.live("loses and doubles nothing, at whichever step it is stopped", () =>
+    Effect.gen(function*() {
+      for (let steps = 0; steps < 80; steps++) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const [a, b] = yield* TestTransport.pair()
+          yield* a.write(new Uint8Array([1]))
+          yield* a.flush
+          yield* a.write(new Uint8Array([2]))
+          yield* a.flush
+          yield* a.halfClose
+          const consumer = yield* Consumer.make<Uint8Array>()
+          const producer = yield* Producer.fromConnection(b)
+          const stepper = new Stepper()
+          const fiber = Effect.runFork(Effect.scoped(Effect.andThen(consumer.register(producer), producer.ended)), {
+            scheduler: stepper
+          })
+          stepper.run(steps)
+          fiber.interruptUnsafe()
+          while (stepper.run(1)) { /* to its end */ }
+          yield* settle
+          while (stepper.run(1)) { /* to its end */ }
+          yield* consumer.halfClose
+          const got = (yield* Stream.runCollect(consumer.stream)).map((x) => Array.from(x).join("")).join("")
+          const rest = Array.from(yield* Transport.readUntilEnd(b)).join("")
+          assert.deepStrictEqual([steps, got + rest], [steps, "12"])
+        }))
+      }
+    }))
 })
 
 describe("Producer: joining with Effect", () => {
@@ -726,6 +887,32 @@ describe("Producer: joining with Effect", () => {
       assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(Producer.toStream(endless), 3)), [1, 1, 1])
       yield* endless.ended
     }))
+
+  it.effect("serves producers that are instances of a class", () =>
+    Effect.gen(function*() {
+      class P implements Producer.Finite<number, never> {
+        one = Effect.runSync(Producer.fromIterable([1, 2]))
+        get pause() {
+          return this.one.pause
+        }
+        get resume() {
+          return this.one.resume
+        }
+        get stop() {
+          return this.one.stop
+        }
+        get ended() {
+          return this.one.ended
+        }
+        halfRegister(consumer: Consumer.Consumer<number, unknown>) {
+          return this.one.halfRegister(consumer)
+        }
+      }
+      const consumer = yield* Consumer.make<number>()
+      yield* Producer.runInto(new P(), consumer)
+      assert.deepStrictEqual(yield* consumer.takeAll, [1, 2])
+      assert.deepStrictEqual(yield* Stream.runCollect(Producer.toStream(new P(), { highWaterMark: 0 })), [1, 2])
+    }))
 })
 
 describe("Producer.merge", () => {
@@ -769,6 +956,23 @@ describe("Producer.merge", () => {
       const stopped = yield* Producer.merge([yield* Producer.fromStream(Stream.never)])
       yield* stopped.stop
       yield* stopped.ended
+    }))
+
+  it.effect("stops those that have begun when the halfRegister of another dies", () =>
+    Effect.gen(function*() {
+      const consumer = yield* Consumer.make<number>({ highWaterMark: 0 })
+      const first = yield* Producer.fromIterable([1, 2, 3, 4])
+      const second: Producer.Finite<number, never> = {
+        ...(yield* Producer.fromIterable([9])),
+        halfRegister: () => Effect.die("no")
+      }
+      const merged = yield* Producer.merge([first, second])
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(consumer.register(merged))))
+      yield* settle
+      const f = yield* Effect.forkScoped(first.ended)
+      yield* settle
+      assert.isDefined(f.pollUnsafe())
+      assert.strictEqual((yield* consumer.level).length, 0)
     }))
 })
 

@@ -19,6 +19,8 @@ export interface Stack {
   readonly level: () => Level
   readonly state: Watched<Level["state"]>
   readonly below: ReadonlyArray<object>
+  /** Its bound is no backpressure. */
+  readonly sheds?: boolean | undefined
 }
 
 const key = Symbol("effect-transport/Stack")
