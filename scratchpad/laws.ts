@@ -1,9 +1,33 @@
-// Prints the matrix of laws and specimens, a row for each transport that is broken on purpose.
-// `npm run laws -- 70 71` examines the specimens of these laws only; the status is 1 when something is to mend.
+// Prints the matrix of laws and specimens, a row for each transport that is broken on purpose, or, with
+// `npm run laws -- codecs`, for each codec. `npm run laws -- 70 71` examines the specimens of these laws only; the status
+// is 1 when something is to mend.
 import { Effect } from "effect"
-import { laws } from "../src/testing/laws/index.ts"
-import { examine, isGood, judge, type Judgement, unproven } from "../src/testing/matrix.ts"
-import { specimens } from "../src/testing/specimens/index.ts"
+import { codecLaws } from "../src/testing/codecLaws/index.ts"
+import { codecSpecimens } from "../src/testing/codecSpecimens/index.ts"
+import { laws as transportLaws } from "../src/testing/laws/index.ts"
+import { examine, examineCodec, isGood, judge, type Judgement, unproven, type Verdict } from "../src/testing/matrix.ts"
+import { specimens as transportSpecimens } from "../src/testing/specimens/index.ts"
+
+interface Row {
+  readonly law: number
+  readonly fault: string
+  readonly alsoBreaks?: Readonly<Record<number, string>> | undefined
+  readonly examine: Effect.Effect<ReadonlyArray<Verdict>>
+}
+
+const [first, ...others] = process.argv.slice(2)
+const kind = first === "codecs" ? "codec" : "transport"
+const numbers = kind === "codec" || first === undefined ? others : [first, ...others]
+
+interface Column {
+  readonly number: number
+  readonly lowered?: string | undefined
+}
+
+const laws: ReadonlyArray<Column> = kind === "codec" ? codecLaws : transportLaws
+const specimens: ReadonlyArray<Row> = kind === "codec"
+  ? codecSpecimens.map((specimen) => ({ ...specimen, examine: Effect.sync(() => examineCodec(specimen)) }))
+  : transportSpecimens.map((specimen) => ({ ...specimen, examine: examine(specimen) }))
 
 const marks: Readonly<Record<Judgement, readonly [mark: string, meaning: string]>> = {
   caught: ["X", "broken, and this law is there to notice it"],
@@ -15,7 +39,7 @@ const marks: Readonly<Record<Judgement, readonly [mark: string, meaning: string]
   "stale excuse": ["S", "TO MEND: holds, and the specimen says that it is broken"]
 }
 
-const asked = process.argv.slice(2).map(Number)
+const asked = numbers.map(Number)
 const unknown = asked.filter((number) => !laws.some((law) => law.number === number))
 const chosen = specimens.filter(({ law }) => asked.length === 0 || asked.includes(law))
 
@@ -39,7 +63,7 @@ const main = Effect.gen(function*() {
     process.exitCode = 1
     return
   }
-  console.log("Each row is a transport that is broken on purpose, each column a law that was held against it.\n")
+  console.log(`Each row is a ${kind} that is broken on purpose, each column a law that was held against it.\n`)
   for (const [mark, meaning] of Object.values(marks)) console.log(`  ${mark}  ${meaning}`)
   console.log()
 
@@ -47,7 +71,7 @@ const main = Effect.gen(function*() {
   for (const [i, specimen] of chosen.entries()) {
     if (i % 20 === 0) printHead()
     progress(`specimen ${i + 1} of ${chosen.length}, law ${specimen.law}: ${specimen.fault}`)
-    const judged = (yield* examine(specimen)).map((verdict) => ({ verdict, judgement: judge(specimen, verdict) }))
+    const judged = (yield* specimen.examine).map((verdict) => ({ verdict, judgement: judge(specimen, verdict) }))
     progress("")
     console.log(
       `${String(specimen.law).padStart(4)}  ${

@@ -2,7 +2,8 @@
  * What turns a connection of one kind into a connection of another, and knows nothing of IO.
  *
  * A protocol is attached to a live connection and owns it from then on: closing the upper connection closes the lower.
- * Where the lower can half-close, so can the upper. `fromCodec` makes a protocol of a codec, `make` one of anything else.
+ * Where the lower can half-close, so can the upper. `fromCodec` makes a protocol of a codec, `fromMachine` one of a
+ * machine, `make` one of anything else.
  *
  * **Example** (Attaching a protocol)
  *
@@ -29,10 +30,11 @@ import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import type { Codec, Decoder } from "./Codec.ts"
 import { type Connection, type HalfCloseable, isHalfCloseable, type Reader } from "./Connection.ts"
-import * as Endpoint from "./Endpoint.ts"
+import { attachMachine } from "./driving.ts"
 import { underneath } from "./internal/underneath.ts"
-import type { Transport } from "./Transport.ts"
-import { Busy, InvalidOption, type Reason, TransportError } from "./TransportError.ts"
+import type { Machine } from "./Machine.ts"
+import { readerBusy, refuseReading } from "./refusal.ts"
+import { InvalidOption, type TransportError } from "./TransportError.ts"
 
 /**
  * Turns a connection of one kind into a connection of another; half-close passes through. The upper owns the lower: its
@@ -171,8 +173,9 @@ export const make = <LIn, LOut, UIn, UOut, E = never, R = never>(
  *
  * It holds what one pull below gave, the frames of one pull above, and what the decoder keeps; and it holds the bytes of
  * the last frames that were pulled until the next pull, so that frames that are put back can become bytes again for
- * `swap`, `peek` and the next protocol. A frame that was put back after a later pull cannot: `swap` and `peek` die of it,
- * and the end of the scope drops it with a warning.
+ * `swap`, `peek` and the next protocol. A frame that was put back after a later pull cannot, nor can some of the frames
+ * that one gap, or the end of input, ended together: `swap` and `peek` die of it, and the end of the scope drops it with
+ * a warning.
  *
  * @category constructors
  * @since 0.1.0
@@ -191,10 +194,49 @@ export const fromCodec = <In, Out, DE, EE>(
     )) as FramedProtocol<In, Out, DE | EE | TransportError>["attach"]
 })
 
+/**
+ * A protocol of a machine: bytes below, events and commands above. `make` makes the machine for each connection.
+ *
+ * **Details**
+ *
+ * The machine runs whether or not somebody reads its events: it answers the peer, and is woken when it is due. Up to 1024
+ * events, and those of one chunk more, wait to be pulled; then no more input is taken, and a machine that is due waits.
+ * The end of input and an error of the machine are final, and come after the events before them; after an error, and
+ * where it throws, the machine is not called again.
+ *
+ * A write gives the machine a command, and completes when the connection has taken what the machine sent. Interrupted, the
+ * command has been given all the same, and what it sent goes out whole. A command that the machine refuses fails that
+ * write alone; of `writeAll` those before it have been given. What writes wait for keeps nobody from reading; but while
+ * more than 64 KiB of what the machine sent wait, no more input is taken, and a machine that is due waits.
+ *
+ * `close` and `halfClose` come after what was sent before, and wait 5 seconds for it; no writes are taken meanwhile. At
+ * the end of the scope, input that the machine has not seen is put back, and what the connection has not taken is dropped
+ * with a warning; whoever waits then, or asks later, is told that it is `Closed` by `scope`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromMachine = <Command, Event, E>(
+  make: () => Machine<Command, Event, E>
+): Protocol<Uint8Array, Uint8Array, Event, Command, E | TransportError> => ({
+  attach:
+    (<LE>(lower: Connection<Uint8Array, Uint8Array, LE>) =>
+      Effect.suspend(() => attachMachine(lower, make()))) as Protocol<
+        Uint8Array,
+        Uint8Array,
+        Event,
+        Command,
+        E | TransportError
+      >["attach"]
+})
+
 // ---------------------------------------------------------------------------------------------------------------------
 
 /** The most frames of one pull: enough to make each of them cheap, and a chunk of tiny frames stays a small array. */
 const framesMax = 1024
+
+/** As much as a connection reads ahead. */
+const logMin = 65_536
 
 const withHalfCloseOf = <C extends Connection<any, any, any>>(lower: Connection<any, any, any>, upper: C): C =>
   isHalfCloseable(lower) && !isHalfCloseable(upper) ? { ...upper, halfClose: lower.halfClose } : upper
@@ -207,7 +249,7 @@ class Attachment<LE> {
   readonly lower: Connection<Uint8Array, Uint8Array, LE>
   readonly reader: Reader<Uint8Array, LE>
   /** The codec in use; the readers of those before it are busy for good. */
-  framing: Framing<any, any> | undefined = undefined
+  decoding: Decoding<any, any> | undefined = undefined
   lease: object | undefined = undefined
   chunks: Array<Uint8Array> = []
   /** The lower connection has answered with its end. */
@@ -239,7 +281,7 @@ class Attachment<LE> {
 
   framed<In, Out, DE, EE>(codec: Codec<In, Out, DE, EE>): Framed<In, Out, LE | DE | EE | TransportError> {
     const { lower } = this
-    const framing = this.framing = new Framing<In, DE>(this, codec)
+    const decoding = this.decoding = new Decoding<In, DE>(this, codec)
     const duplex = underneath(lower)?.duplex
     const send = (bytes: ReadonlyArray<Uint8Array>, error: EE | undefined): Effect.Effect<void, LE | EE> => {
       if (error !== undefined) return Effect.fail(error)
@@ -260,11 +302,11 @@ class Attachment<LE> {
     }
     const ending = <A, E>(end: Effect.Effect<A, E>) =>
       Effect.suspend(() => {
-        this.framing!.drop()
+        this.decoding!.drop()
         return end
       })
     return withHalfCloseOf<Framed<In, Out, LE | DE | EE | TransportError>>(lower, {
-      reader: Effect.map(this.leased(framing), (lease) => this.readerOf(framing, lease)),
+      reader: Effect.map(this.leased(decoding), (lease) => this.readerOf(decoding, lease)),
       write: (frame) => Effect.suspend(() => sendOne(frame)),
       writeAll: (frames) => Effect.suspend(() => sendAll(frames)),
       close: ending(lower.close),
@@ -272,24 +314,27 @@ class Attachment<LE> {
       abortWith: (cause) => ending(lower.abortWith(cause)),
       closed: lower.closed,
       swap: (codec) =>
-        Effect.scoped(Effect.map(this.leased(framing), () => {
-          framing.rewind()
+        Effect.scoped(Effect.map(this.leased(decoding), () => {
+          decoding.rewind()
           return this.framed(codec)
         })),
       peek: (bytes) =>
         Number.isSafeInteger(bytes) && bytes >= 0
-          ? Effect.scoped(Effect.flatMap(this.leased(framing), () => {
-            framing.rewind()
+          ? Effect.scoped(Effect.flatMap(this.leased(decoding), () => {
+            decoding.rewind()
             return this.peek(bytes)
           }))
-          : this.fail(new InvalidOption({ field: "bytes", expected: "a non-negative integer", actual: bytes }))
+          : refuseReading(
+            this.lower,
+            new InvalidOption({ field: "bytes", expected: "a non-negative integer", actual: bytes })
+          )
     })
   }
 
-  leased(framing: Framing<any, any>): Effect.Effect<object, TransportError, Scope.Scope> {
+  leased(decoding: Decoding<any, any>): Effect.Effect<object, TransportError, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.suspend(() =>
-        this.lease === undefined && this.framing === framing ? Effect.succeed(this.lease = {}) : this.busy()
+        this.lease === undefined && this.decoding === decoding ? Effect.succeed(this.lease = {}) : this.busy()
       ),
       () =>
         Effect.sync(() => {
@@ -298,39 +343,54 @@ class Attachment<LE> {
     )
   }
 
-  readerOf<In, DE>(framing: Framing<In, DE>, lease: object): Reader<In, LE | DE | TransportError> {
+  readerOf<In, DE>(decoding: Decoding<In, DE>, lease: object): Reader<In, LE | DE | TransportError> {
     // What this lease has pulled and not put back.
     let pulled = 0
     const handOut = Effect.sync(() => {
-      const frames = framing.handOut()
+      const frames = decoding.handOut()
       pulled += frames.length
       return frames
     })
-    const next = (): Pull.Pull<NonEmptyReadonlyArray<In>, LE | DE | TransportError> => {
+    type Pulling = Pull.Pull<NonEmptyReadonlyArray<In>, LE | DE | TransportError>
+    // Frames leave in one step, the last: an interruption before it finds them all here.
+    const found = (): Pulling => decoding.frames.length > 0 ? handOut : decoding.end!
+    const next = (): Pulling => {
       if (this.lease !== lease) return this.busy()
       // To wait is to wait below, where a second pull fails with `Busy`.
-      if (!framing.advance()) return more
-      // Frames leave in one step, the last: an interruption before it finds them all here.
-      return framing.frames.length > 0 ? handOut : framing.end!
+      return decoding.advance() ? found() : more
     }
-    const pull = Effect.suspend(next)
+    const nextInTime = (): Pulling =>
+      Effect.clockWith((clock) => {
+        if (this.lease !== lease) return this.busy()
+        const nowMs = clock.currentTimeMillisUnsafe()
+        const dueMs = decoding.advanceAt(nowMs)
+        if (decoding.frames.length > 0 || decoding.end !== undefined) return found()
+        if (dueMs === undefined) return moreInTime
+        // What comes is kept in the step in which it comes, also where the time is up in the same one.
+        return Effect.flatMap(Effect.timeoutOption(filling, dueMs - nowMs), nextInTime)
+      })
+    const isTimed = decoding.decoder.due !== undefined
+    const pull = Effect.suspend(isTimed ? nextInTime : next)
     const more = this.fill(next)
-    const forEachBelow = this.reader.forEach
+    const moreInTime = this.fill(nextInTime)
+    const filling = this.fill(() => Effect.void)
+    // In the callback below nobody waits for time.
+    const forEachBelow = isTimed ? undefined : this.reader.forEach
     return {
       pull,
       unread: (frames) =>
         Effect.suspend(() => {
           if (frames.length > pulled) return Effect.die(new Error("Reader.unread: more than this lease has pulled"))
           pulled -= frames.length
-          framing.unread(frames)
+          decoding.unread(frames)
           return Effect.void
         }),
       forEach: forEachBelow && (<E2, R2>(f: (batch: NonEmptyReadonlyArray<In>) => Effect.Effect<void, E2, R2>) => {
         const all = (): Effect.Effect<void, LE | DE | TransportError | E2, R2> => {
           if (this.lease !== lease) return this.busy()
-          if (!framing.advance()) return Effect.void
-          if (framing.frames.length > 0) return Effect.andThen(Effect.flatMap(handOut, f), Effect.suspend(all))
-          return framing.end === done ? Effect.void : framing.end as Effect.Effect<never, DE>
+          if (!decoding.advance()) return Effect.void
+          if (decoding.frames.length > 0) return Effect.andThen(Effect.flatMap(handOut, f), Effect.suspend(all))
+          return decoding.end === done ? Effect.void : decoding.end as Effect.Effect<never, DE>
         }
         const allOf = (chunks: ReadonlyArray<Uint8Array>) => {
           this.keep(chunks)
@@ -363,10 +423,7 @@ class Attachment<LE> {
 
   /** Gives the bytes that no frame was made of back to the lower connection. */
   detach(): Effect.Effect<void> {
-    const framing = this.framing!
-    const lost = Math.max(0, -framing.handed)
-    framing.handed += lost
-    framing.rewind()
+    const lost = this.decoding!.giveUp()
     const chunks = this.chunks
     this.chunks = []
     return Effect.andThen(
@@ -378,11 +435,7 @@ class Attachment<LE> {
   }
 
   busy(): Effect.Effect<never, TransportError> {
-    return this.fail(new Busy({ what: "reader" }))
-  }
-
-  fail(reason: Reason): Effect.Effect<never, TransportError> {
-    return Effect.fail(new TransportError({ operation: "read", endpoint: endpointOf(this.lower), reason }))
+    return readerBusy(this.lower)
   }
 }
 
@@ -390,11 +443,17 @@ class Attachment<LE> {
  * Decoding as a plain machine. It can go back: a new decoder that is fed `log` makes the frames handed out, `handed` of
  * them, then those in `frames`, and then whatever the bytes in `chunks` of the attachment make.
  */
-class Framing<In, DE> {
+class Decoding<In, DE> {
   readonly attachment: Attachment<any>
   readonly codec: Codec<In, never, DE, unknown>
   decoder: Decoder<In, DE>
-  log: Array<Uint8Array> = []
+  /** The bytes that were decoded since `origin`, and, where time ends frames, the times that the decoder was told. */
+  log: Array<Uint8Array | number> = []
+  logBytes = 0
+  /** Of input that is passed over, which has no end, the log holds no more. It grows with the frame that is kept. */
+  logMax = logMin
+  /** Where the decoder stood when the log began. */
+  origin: unknown = undefined
   /** Below zero when frames came back whose bytes are gone. */
   handed = 0
   frames: Array<In> = []
@@ -403,6 +462,9 @@ class Framing<In, DE> {
   /** It stopped at `framesMax`: there may be whole frames inside the decoder. */
   isStopped = false
   isDropped = false
+  /** Where time ends frames: when the last bytes came. */
+  arrivedMs = 0
+  hasFed = false
 
   constructor(attachment: Attachment<any>, codec: Codec<In, never, DE, unknown>) {
     this.attachment = attachment
@@ -415,19 +477,47 @@ class Framing<In, DE> {
     const { attachment, frames } = this
     if (frames.length > 0 || this.end !== undefined) return true
     if (this.isStopped) this.step(undefined)
-    if (frames.length === 0 && this.end === undefined && this.handed !== 0) this.forget()
+    if (frames.length === 0 && this.end === undefined && (this.handed !== 0 || this.logBytes > this.logMax)) {
+      this.forget()
+    }
     let fed = 0
     while (frames.length < framesMax && this.end === undefined && fed < attachment.chunks.length) {
       const chunk = attachment.chunks[fed++]!
       this.log.push(chunk)
+      this.logBytes += chunk.length
       this.step(chunk)
     }
     attachment.chunks.splice(0, fed)
+    this.hasFed = fed > 0
     if (attachment.hasEnded && this.end === undefined && !this.isStopped) {
       const error = this.decoder.end(frames)
       this.end = error === undefined ? done : Effect.fail(error)
     }
     return frames.length > 0 || this.end !== undefined
+  }
+
+  /** As `advance`, where time ends frames. Answers with when to ask again, if nothing else comes. */
+  advanceAt(nowMs: number): number | undefined {
+    if (this.frames.length > 0 || this.end !== undefined) return undefined
+    this.tell(nowMs)
+    if (this.frames.length > 0) return undefined
+    const isFound = this.advance()
+    if (this.end !== undefined) return undefined
+    if (this.hasFed) this.arrivedMs = nowMs
+    // Also behind frames: it is the time of what came behind them.
+    const dueMs = this.tell(nowMs)
+    if (isFound) return undefined
+    // What went wrong then is told now.
+    if (this.frames.length === 0) this.step(undefined)
+    return dueMs
+  }
+
+  tell(nowMs: number): number | undefined {
+    const { length } = this.log
+    // Of many times without input the first, when the input came, and the last will do.
+    if (typeof this.log[length - 1] === "number" && typeof this.log[length - 2] === "number") this.log.pop()
+    this.log.push(nowMs)
+    return this.decoder.due!(nowMs, this.frames)
   }
 
   step(chunk: Uint8Array | undefined): void {
@@ -439,9 +529,21 @@ class Framing<In, DE> {
   /** All that was handed out is the receiver's. What the decoder keeps begins a new log. */
   forget(): void {
     const rest = this.decoder.rest()
-    if (rest.length > 0) this.attachment.chunks.unshift(rest)
+    this.origin = this.decoder.mark?.()
     this.log = []
+    this.logBytes = 0
+    this.logMax = Math.max(logMin, 2 * rest.length)
     this.handed = 0
+    if (rest.length === 0) return
+    if (this.decoder.due === undefined) {
+      this.attachment.chunks.unshift(rest)
+      return
+    }
+    // It came before what comes now.
+    this.log.push(rest)
+    this.logBytes = rest.length
+    this.step(rest)
+    this.tell(this.arrivedMs)
   }
 
   handOut(): NonEmptyReadonlyArray<In> {
@@ -459,23 +561,41 @@ class Framing<In, DE> {
 
   /** Makes bytes again of everything behind the last frame that was handed out. */
   rewind(): void {
-    const { attachment } = this
     if (this.handed < 0) throw new Error("Framed: the bytes of frames put back after a later pull are gone")
-    const isAllHandedOut = this.end === done && this.frames.length === 0
-    attachment.chunks = isAllHandedOut ? [] : this.bytesBehind(this.handed)
+    const { chunks, lost } = this.bytesBehind(this.handed)
+    // They ended at one time, and the bytes between them are not known apart.
+    if (lost > 0) throw new Error("Framed: some of the frames that one gap, or the end of input, ended were put back")
+    this.attachment.chunks = chunks
     this.reset()
   }
 
-  bytesBehind(handed: number): Array<Uint8Array> {
-    const chunks = [...this.log, ...this.attachment.chunks]
-    const decoder = this.codec.decoder()
+  /** As `rewind`, for good. Answers with how many frames that were put back cannot become bytes again. */
+  giveUp(): number {
+    const { chunks, lost } = this.bytesBehind(Math.max(0, this.handed))
+    const all = lost + Math.max(0, -this.handed)
+    this.attachment.chunks = chunks
+    this.reset()
+    return all
+  }
+
+  bytesBehind(handed: number): { readonly chunks: Array<Uint8Array>; readonly lost: number } {
+    if (this.end === done && this.frames.length === 0) return { chunks: [], lost: 0 }
+    const entries = [...this.log, ...this.attachment.chunks]
+    const decoder = this.codec.decoder(this.origin)
     const frames: Array<In> = []
     let fed = 0
-    while (frames.length < handed && fed < chunks.length) {
-      decoder.decode(chunks[fed++]!, frames, handed - frames.length)
+    while (frames.length < handed && fed < entries.length) {
+      const entry = entries[fed++]!
+      if (typeof entry === "number") decoder.due!(entry, frames)
+      else decoder.decode(entry, frames, handed - frames.length)
     }
-    const rest = decoder.rest()
-    return rest.length > 0 ? [rest, ...chunks.slice(fed)] : chunks.slice(fed)
+    if (frames.length < handed) decoder.end(frames)
+    const chunks = [decoder.rest(), ...entries.slice(fed)].filter((entry): entry is Uint8Array =>
+      typeof entry !== "number" && entry.length > 0
+    )
+    const lost = frames.length - handed
+    if (lost === 0) this.origin = decoder.mark?.()
+    return { chunks, lost }
   }
 
   /** The connection is ended here: there is nothing more to read. */
@@ -486,8 +606,9 @@ class Framing<In, DE> {
   }
 
   reset(): void {
-    this.decoder = this.codec.decoder()
+    this.decoder = this.codec.decoder(this.origin)
     this.log = []
+    this.logBytes = 0
     this.handed = 0
     this.frames = []
     this.end = undefined
@@ -505,9 +626,4 @@ const firstBytes = (chunks: ReadonlyArray<Uint8Array>, bytes: number): Uint8Arra
     at += piece.length
   }
   return first
-}
-
-const endpointOf = (lower: object): string => {
-  const info = "info" in lower ? (lower as Transport).info : undefined
-  return info === undefined ? "connection" : Endpoint.format(info.endpoint)
 }

@@ -15,14 +15,16 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
+import { makeAlarm } from "./alarm.ts"
 import type { Connection, HalfCloseable, Reader } from "./Connection.ts"
 import * as Connections from "./Connection.ts"
+import { drive } from "./driving.ts"
 import * as Endpoint from "./Endpoint.ts"
 import { concat } from "./internal/bytes.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import { type Outcome, Reaction } from "./internal/reaction.ts"
 import { type Underneath, underneath } from "./internal/underneath.ts"
-import type { Machine, MachineOut } from "./Machine.ts"
+import type { Machine } from "./Machine.ts"
 import { Network } from "./Network.ts"
 import * as TransportError from "./TransportError.ts"
 
@@ -391,7 +393,8 @@ export const orAbort = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A,
  * given are lent for the call: their memory is used again for what arrives next. While what it sent does not fit below
  * the high-water mark, no more input is taken, so what is queued never exceeds the mark plus the answer to one chunk. An
  * error of the machine ends it with that error; what it had sent still goes out, and the chunks that it has not seen stay
- * for the next reader, also when interrupted. Where the machine or `onEvent` throws, it ends with that as a defect.
+ * for the next reader, also when interrupted. Where the machine or `onEvent` throws, it ends with that as a defect. A
+ * machine that is due is woken by Effect's clock; while what it sent does not fit, that waits, too.
  *
  * @category combinators
  * @since 0.1.0
@@ -403,7 +406,9 @@ export const react = <Event, E>(
 ): Effect.Effect<void, TransportError.TransportError | E> =>
   Effect.suspend(() => {
     const under = underneath<TransportError.TransportError>(self)
-    return under === undefined ? reactByBatch(self, machine, onEvent) : reactInside(self, under, machine, onEvent)
+    return under === undefined
+      ? drive(self, machine, (event) => onEvent?.(event))
+      : reactInside(self, under, machine, onEvent)
   })
 
 /** In the read callback. Holding the reader keeps everybody else out. */
@@ -425,53 +430,21 @@ const reactInside = <Event, E>(
         return Effect.suspend(() => Effect.fail(under.errorOf(outcome.by, outcome.fault, outcome.delivery)))
     }
   }
-  return Effect.scoped(Effect.andThen(
-    self.reader,
-    Effect.callback<void, TransportError.TransportError | E>((resume) => {
-      const reaction = new Reaction<Event, E>(
-        under.duplex,
-        machine,
-        (event) => onEvent?.(event),
-        (outcome) => resume(settled(outcome))
-      )
-      reaction.start()
-      return Effect.sync(() => reaction.stop())
-    })
+  return Effect.scoped(Effect.flatMap(
+    Effect.andThen(self.reader, makeAlarm),
+    (alarm) =>
+      Effect.callback<void, TransportError.TransportError | E>((resume) => {
+        const reaction = new Reaction<Event, E>(
+          under.duplex,
+          machine,
+          (event) => onEvent?.(event),
+          alarm.ringing(() => reaction.tick()),
+          (outcome) => resume(settled(outcome))
+        )
+        reaction.start()
+        return Effect.sync(() => reaction.stop())
+      })
   ))
-}
-
-/** Over a transport that wraps another one: by the effects that it has. */
-const reactByBatch = <Event, E>(
-  self: Transport,
-  machine: Machine<never, Event, E>,
-  onEvent: ((event: Event) => void) | undefined
-): Reacting<E> => {
-  const step = (
-    react: (out: MachineOut<Event>) => E | undefined,
-    putBack: Effect.Effect<void> = Effect.void
-  ): Reacting<E> =>
-    Effect.suspend((): Reacting<E> => {
-      const sent: Array<Uint8Array> = []
-      const error = react({ bytes: (bytes) => sent.push(bytes), event: (event) => onEvent?.(event) })
-      const sending = sent.length > 0 ? self.writeAll(sent) : Effect.void
-      // The machine's error is what counts, also where its last words cannot be sent.
-      return error === undefined
-        ? sending
-        : Effect.andThen(Effect.andThen(putBack, Effect.ignore(sending)), Effect.fail(error))
-    })
-  const reading = Effect.scoped(
-    Effect.flatMap(self.reader, (reader) =>
-      Effect.forever(
-        Effect.flatMap(reader.pull, (chunks) =>
-          Effect.forEach(
-            chunks,
-            (chunk, i) => step((out) => machine.receive(chunk, out), reader.unread(chunks.slice(i + 1))),
-            { discard: true }
-          )),
-        { disableYield: true }
-      ))
-  )
-  return Effect.andThen(Pull.catchDone(reading, () => Effect.void), step((out) => machine.end(out)))
 }
 
 type Reacting<E> = Effect.Effect<void, TransportError.TransportError | E>

@@ -20,7 +20,7 @@ import type { Reader } from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import * as duplex from "./internal/duplex.ts"
-import { setUnderneath, type Underneath } from "./internal/underneath.ts"
+import { Over, type Underneath } from "./internal/underneath.ts"
 import type { Info, Of, Transport, TransportOptions } from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
 
@@ -151,14 +151,7 @@ export const toTransport = <const E extends Endpoint.Endpoint>(
       }),
       (mouth, exit) => mouth.endAtScopeExit(exit, config.scopeExit)
     ),
-    (mouth) => {
-      const transport = mouth.transport()
-      if (Endpoint.isHalfCloseKind(config.info.endpoint._tag)) {
-        Object.assign(transport, { halfClose: mouth.effect((mouth) => mouth.halfClose()) })
-      }
-      setUnderneath(transport, mouth)
-      return transport as Of<E>
-    }
+    (mouth) => new WireTransport(mouth) as unknown as Of<E>
   )
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -168,6 +161,45 @@ export const toTransport = <const E extends Endpoint.Endpoint>(
 type Fail = Effect.Effect<never, TransportError.TransportError>
 
 const anyReset = () => new TransportError.Reset()
+
+/** Its effects are properties of its own, so that one who wraps it copies them. */
+class WireTransport extends Over<TransportError.TransportError> implements Transport {
+  readonly info: Info
+  readonly reader: Transport["reader"]
+  readonly write: Transport["write"]
+  readonly writeAll: Transport["writeAll"]
+  readonly flush: Transport["flush"]
+  readonly close: Transport["close"]
+  readonly abort: Transport["abort"]
+  readonly abortWith: Transport["abortWith"]
+  readonly closed: Transport["closed"]
+  readonly pausedReading: Transport["pausedReading"]
+  readonly pausedWriting: Transport["pausedWriting"]
+  readonly pause: Transport["pause"]
+  readonly resume: Transport["resume"]
+  readonly buffered: Transport["buffered"]
+  declare readonly halfClose?: Transport["close"]
+
+  constructor(mouth: Mouth) {
+    super(mouth)
+    this.info = mouth.info
+    this.reader = mouth.effect((mouth) => mouth.leased())
+    this.write = (out) => new WriteOne(mouth, out) as unknown as Effect.Effect<void, TransportError.TransportError>
+    this.writeAll = (outs) =>
+      new WriteMany(mouth, outs) as unknown as Effect.Effect<void, TransportError.TransportError>
+    this.flush = mouth.effect((mouth) => mouth.flush())
+    this.close = mouth.effect((mouth) => mouth.close("close", undefined))
+    this.abort = mouth.effect((mouth) => mouth.abort("abort", undefined))
+    this.abortWith = (cause) => mouth.abort("abort", cause)
+    this.closed = mouth.effect((mouth) => mouth.closed())
+    this.pausedReading = mouth.effect((mouth) => mouth.pausedReading())
+    this.pausedWriting = mouth.effect((mouth) => mouth.pausedWriting())
+    this.pause = mouth.effect((mouth) => mouth.pause())
+    this.resume = mouth.effect((mouth) => mouth.resume())
+    this.buffered = mouth.effect(({ core }) => Effect.succeed({ reading: core.inputBytes, writing: core.outputBytes }))
+    if (Endpoint.isHalfCloseKind(mouth.info.endpoint._tag)) this.halfClose = mouth.effect((mouth) => mouth.halfClose())
+  }
+}
 
 class Mouth implements Underneath<TransportError.TransportError> {
   readonly core: duplex.Duplex
@@ -195,25 +227,6 @@ class Mouth implements Underneath<TransportError.TransportError> {
 
   get duplex(): duplex.Duplex {
     return this.core
-  }
-
-  transport(): Transport {
-    return {
-      info: this.info,
-      reader: this.effect((mouth) => mouth.leased()),
-      write: (out) => new WriteOne(this, out) as unknown as Effect.Effect<void, TransportError.TransportError>,
-      writeAll: (outs) => new WriteMany(this, outs) as unknown as Effect.Effect<void, TransportError.TransportError>,
-      flush: this.effect((mouth) => mouth.flush()),
-      close: this.effect((mouth) => mouth.close("close", undefined)),
-      abort: this.effect((mouth) => mouth.abort("abort", undefined)),
-      abortWith: (cause) => this.abort("abort", cause),
-      closed: this.effect((mouth) => mouth.closed()),
-      pausedReading: this.effect((mouth) => mouth.pausedReading()),
-      pausedWriting: this.effect((mouth) => mouth.pausedWriting()),
-      pause: this.effect((mouth) => mouth.pause()),
-      resume: this.effect((mouth) => mouth.resume()),
-      buffered: this.effect(({ core }) => Effect.succeed({ reading: core.inputBytes, writing: core.outputBytes }))
-    }
   }
 
   /** An effect of this mouth. What it does is made when it is run: a connection that waits has a dozen that never are. */

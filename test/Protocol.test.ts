@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Logger, Option, Pull, Scheduler, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import * as Codec from "../src/Codec.ts"
+import * as LengthPrefixed from "../src/codec/LengthPrefixed.ts"
 import * as Lines from "../src/codec/Lines.ts"
 import * as Connection from "../src/Connection.ts"
+import * as FrameError from "../src/FrameError.ts"
 import * as Protocol from "../src/Protocol.ts"
 import * as TestTransport from "../src/TestTransport.ts"
 import type * as Transport from "../src/Transport.ts"
@@ -17,7 +20,7 @@ const send = (transport: Transport.Transport, ...texts: ReadonlyArray<string>) =
   Effect.forEach(texts, (text) => Effect.andThen(transport.write(utf8(text)), transport.flush), { discard: true })
 
 /** One end with lines on it, and the raw other end. */
-const linesPair = (options?: Lines.Options) =>
+const linesPair = (options?: Omit<Lines.Options, "onBroken">) =>
   Effect.gen(function*() {
     const [a, b] = yield* TestTransport.pair()
     return [yield* Protocol.attach(Lines.protocol(options), a), b, a] as const
@@ -399,7 +402,7 @@ describe("Protocol.fromCodec reading", () => {
       yield* send(peer, "one\ntwo\nthree and more\nfour\n")
       const reader = yield* lines.reader
       assert.deepStrictEqual(yield* reader.pull, ["one", "two"])
-      const error = new Lines.LineTooLong({ max: 5 })
+      const error = new FrameError.DecodeError({ offset: 8, reason: new FrameError.TooLong({ max: 5 }) })
       assert.deepStrictEqual(yield* reasonOf(reader.pull), error)
       yield* send(peer, "five\n")
       assert.deepStrictEqual(yield* reasonOf(reader.pull), error)
@@ -412,7 +415,7 @@ describe("Protocol.fromCodec reading", () => {
       const [lines, peer] = yield* linesPair({ tail: "error" })
       yield* send(peer, "one\ntwo")
       yield* peer.halfClose
-      const error = new Lines.UnterminatedLine({ bytes: 3 })
+      const error = new FrameError.DecodeError({ offset: 4, reason: new FrameError.CutShort({ bytes: 3 }) })
       assert.strictEqual(yield* Connection.take(lines), "one")
       assert.deepStrictEqual(yield* reasonOf(Connection.take(lines)), error)
       assert.deepStrictEqual(yield* reasonOf(Connection.take(lines)), error)
@@ -575,7 +578,7 @@ describe("Protocol.fromCodec forEach", () => {
     Effect.gen(function*() {
       const { lower, push, unread } = stubConnection()
       const seen: Array<string> = []
-      const error = new Lines.LineTooLong({ max: 3 })
+      const error = new FrameError.DecodeError({ offset: 8, reason: new FrameError.TooLong({ max: 3 }) })
       yield* Effect.scoped(Effect.gen(function*() {
         const lines = yield* Protocol.attach(Lines.protocol({ lineBytesMax: 3 }), lower)
         const reading = yield* Effect.forkChild(
@@ -627,7 +630,7 @@ describe("Protocol.fromCodec writing", () => {
     Effect.gen(function*() {
       const { lower, written } = stubConnection()
       const lines = yield* Protocol.attach(Lines.protocol(), lower)
-      const error = new Lines.InvalidLine({ why: "Newline" })
+      const error = new FrameError.EncodeError({ reason: new FrameError.ContainsDelimiter() })
       assert.deepStrictEqual(yield* reasonOf(lines.write("a\nb")), error)
       assert.deepStrictEqual(yield* reasonOf(lines.writeAll(["one", "a\nb", "two"])), error)
       assert.deepStrictEqual(written, [])
@@ -783,7 +786,7 @@ describe("Framed.peek", () => {
     Effect.gen(function*() {
       const [lines, peer] = yield* linesPair({ lineBytesMax: 3 })
       yield* send(peer, "three\n")
-      const error = new Lines.LineTooLong({ max: 3 })
+      const error = new FrameError.DecodeError({ offset: 0, reason: new FrameError.TooLong({ max: 3 }) })
       assert.deepStrictEqual(yield* reasonOf(Connection.take(lines)), error)
       assert.strictEqual(text(yield* lines.peek(2)), "th")
       assert.deepStrictEqual(yield* reasonOf(Connection.take(lines)), error)
@@ -803,6 +806,218 @@ describe("Framed.peek", () => {
       for (const bytes of [-1, 1.5, Number.NaN, Infinity]) {
         assert.instanceOf(yield* reasonOf(lines.peek(bytes)), InvalidOption)
       }
+    }))
+})
+
+describe("Protocol.fromCodec, passing over what is broken", () => {
+  const skipping = (lineBytesMax: number) =>
+    Effect.gen(function*() {
+      const [own, peer] = yield* TestTransport.pair()
+      return { lines: yield* Protocol.attach(Lines.protocol({ lineBytesMax, onBroken: "skip" }), own), peer }
+    })
+
+  it.effect("gives an item in its place, and names the byte where it begins", () =>
+    Effect.gen(function*() {
+      const { lines, peer } = yield* skipping(4)
+      yield* send(peer, "one\n12345", "6\ntwo\n")
+      const seen = [yield* Connection.take(lines), yield* Connection.take(lines), yield* Connection.take(lines)]
+      const skipped = new FrameError.Skipped({ offset: 4, bytes: 7, reason: new FrameError.TooLong({ max: 4 }) })
+      assert.deepStrictEqual(seen, ["one", skipped, "two"])
+    }))
+
+  it.effect("goes on passing over after a look ahead and after an interruption", () =>
+    Effect.gen(function*() {
+      const { lines, peer } = yield* skipping(4)
+      yield* send(peer, "one\n12345")
+      assert.strictEqual(yield* Connection.take(lines), "one")
+      const waiting = yield* Effect.forkChild(Connection.take(lines), { startImmediately: true })
+      yield* send(peer, "67")
+      yield* Fiber.interrupt(waiting)
+      yield* send(peer, "89")
+      yield* lines.peek(1)
+      yield* send(peer, "0\ntwo\n")
+      const skipped = new FrameError.Skipped({ offset: 4, bytes: 11, reason: new FrameError.TooLong({ max: 4 }) })
+      assert.deepStrictEqual(yield* Connection.take(lines), skipped)
+      assert.strictEqual(yield* Connection.take(lines), "two")
+    }))
+
+  it.effect("holds a bounded part of a line without end", () =>
+    Effect.gen(function*() {
+      const { lines, peer } = yield* skipping(100)
+      const waiting = yield* Effect.forkChild(Connection.take(lines), { startImmediately: true })
+      for (let i = 0; i < 100; i++) yield* send(peer, "x".repeat(10_000))
+      yield* Fiber.interrupt(waiting)
+      yield* peer.halfClose
+      assert.isAtMost((yield* lines.peek(1_000_000)).length, 3 * 65_536)
+      const reason = new FrameError.TooLong({ max: 100 })
+      assert.deepStrictEqual(
+        yield* Connection.take(lines),
+        new FrameError.Skipped({ offset: 0, bytes: 1_000_000, reason })
+      )
+    }))
+})
+
+describe("Protocol.fromCodec, where time ends frames", () => {
+  /** Five milliseconds without input end a frame of at most ten bytes. */
+  const gaps = Codec.fromFraming({
+    bytesMax: 11,
+    finder: () => ({
+      find: (bytes, from, _searched, found) => found.more(bytes.length - from),
+      end: (bytes, from, found) => found.frame(from, bytes.length, bytes.length)
+    }),
+    take: Codec.copyOf,
+    gapMs: 5,
+    encode: (frame: Uint8Array, out) => void out.push(frame)
+  })
+
+  const gapped = Effect.gen(function*() {
+    const [own, peer] = yield* TestTransport.pair()
+    return { frames: yield* Protocol.attach(Protocol.fromCodec(gaps), own), peer }
+  })
+
+  it.effect("waits for the gap, and for no longer", () =>
+    Effect.gen(function*() {
+      const { frames, peer } = yield* gapped
+      const reading = yield* Effect.forkChild(Effect.map(Connection.take(frames), text), { startImmediately: true })
+      yield* send(peer, "ab")
+      yield* TestClock.adjust(4)
+      yield* send(peer, "c")
+      yield* TestClock.adjust(4)
+      assert.isUndefined(reading.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* Fiber.join(reading), "abc")
+    }))
+
+  it.effect("ends the frame at the end of input, and refuses a long one", () =>
+    Effect.gen(function*() {
+      const { frames, peer } = yield* gapped
+      yield* send(peer, "ab")
+      yield* peer.halfClose
+      assert.deepStrictEqual((yield* drained(Connection.take(frames))).map((one) => one === "end" ? one : text(one)), [
+        "ab",
+        "end"
+      ])
+      const long = yield* gapped
+      yield* send(long.peer, "0123456789x")
+      const error = new FrameError.DecodeError({ offset: 0, reason: new FrameError.TooLong({ max: 11 }) })
+      assert.deepStrictEqual(yield* reasonOf(Connection.take(long.frames)), error)
+    }))
+
+  it.effect("loses nothing when it is interrupted while it waits for the gap", () =>
+    Effect.gen(function*() {
+      const { frames, peer } = yield* gapped
+      for (const piece of ["a", "b", "c"]) {
+        const reading = yield* Effect.forkChild(Connection.take(frames), { startImmediately: true })
+        yield* send(peer, piece)
+        yield* Fiber.interrupt(reading)
+      }
+      const reading = yield* Effect.forkChild(Effect.map(Connection.take(frames), text), { startImmediately: true })
+      yield* TestClock.adjust(5)
+      assert.strictEqual(yield* Fiber.join(reading), "abc")
+    }))
+
+  it.effect("separates what came before a gap from what came behind it, though nobody read", () =>
+    Effect.gen(function*() {
+      const { frames, peer } = yield* gapped
+      const reading = yield* Effect.forkChild(Connection.take(frames), { startImmediately: true })
+      yield* send(peer, "ab")
+      yield* Fiber.interrupt(reading)
+      yield* TestClock.adjust(5)
+      yield* send(peer, "cd")
+      assert.strictEqual(text(yield* Connection.take(frames)), "ab")
+      const later = yield* Effect.forkChild(Effect.map(Connection.take(frames), text), { startImmediately: true })
+      yield* TestClock.adjust(5)
+      assert.strictEqual(yield* Fiber.join(later), "cd")
+    }))
+
+  it.effect("makes bytes again of a frame that is put back", () =>
+    Effect.gen(function*() {
+      const { frames, peer } = yield* gapped
+      yield* Effect.scoped(Effect.gen(function*() {
+        const reader = yield* frames.reader
+        const reading = yield* Effect.forkChild(reader.pull, { startImmediately: true })
+        yield* send(peer, "ab")
+        yield* TestClock.adjust(5)
+        yield* reader.unread(yield* Fiber.join(reading))
+      }))
+      assert.strictEqual(text(yield* frames.peek(2)), "ab")
+      const lines = yield* frames.swap(Lines.codec())
+      yield* send(peer, "c\n")
+      assert.strictEqual(yield* Connection.take(lines), "abc")
+    }))
+
+  /** Each frame ends with ";" or by the gap, and the gap ends each "!" alone. */
+  const mixed = Codec.fromFraming({
+    bytesMax: 11,
+    finder: () => ({
+      find: (bytes, from, _searched, found) => {
+        const end = bytes.indexOf(59, from)
+        if (end < 0) found.more(bytes.length - from)
+        else found.frame(from, end, end + 1)
+      },
+      end: (bytes, from, found) => {
+        const next = bytes[from] === 33 ? from + 1 : bytes.length
+        found.frame(from, next, next)
+      }
+    }),
+    take: Codec.copyOf,
+    gapMs: 5,
+    encode: (frame: Uint8Array, out) => void out.push(frame)
+  })
+
+  it.effect("counts the gap from when the bytes came, though frames were pulled since", () =>
+    Effect.gen(function*() {
+      const [own, peer] = yield* TestTransport.pair()
+      const frames = yield* Protocol.attach(Protocol.fromCodec(mixed), own)
+      yield* TestClock.adjust(10)
+      yield* send(peer, "x;y")
+      assert.strictEqual(text(yield* Connection.take(frames)), "x")
+      yield* TestClock.adjust(5)
+      yield* send(peer, "a;b")
+      assert.strictEqual(text(yield* Connection.take(frames)), "y")
+      assert.strictEqual(text(yield* Connection.take(frames)), "a")
+      yield* TestClock.adjust(3)
+      const reading = yield* Effect.forkChild(Effect.map(Connection.take(frames), text), { startImmediately: true })
+      yield* TestClock.adjust(1)
+      assert.isUndefined(reading.pollUnsafe())
+      yield* TestClock.adjust(1)
+      yield* send(peer, "c;")
+      assert.strictEqual(yield* Fiber.join(reading), "b")
+      assert.strictEqual(text(yield* Connection.take(frames)), "c")
+    }))
+
+  it.effect("gives the bytes behind back, and tells of frames that one gap ended and that were put back", () =>
+    Effect.gen(function*() {
+      const warnings: Array<unknown> = []
+      const logger = Logger.make(({ message }) => void warnings.push(message))
+      const [own, peer] = yield* TestTransport.pair()
+      yield* Effect.scoped(Effect.gen(function*() {
+        const frames = yield* Protocol.attach(Protocol.fromCodec(mixed), own)
+        const reading = yield* Effect.forkChild(Effect.map(Connection.take(frames), text), { startImmediately: true })
+        yield* send(peer, "!!x")
+        yield* TestClock.adjust(5)
+        assert.strictEqual(yield* Fiber.join(reading), "!")
+      })).pipe(Effect.provide(Logger.layer([logger])))
+      assert.match(String(warnings[0]), /2 frames put back/)
+      yield* send(peer, "rest")
+      assert.strictEqual(text(yield* Connection.take(own)), "rest")
+    }))
+})
+
+describe("Protocol.fromCodec, where the end of input ends several frames", () => {
+  it.effect("gives no bytes twice", () =>
+    Effect.gen(function*() {
+      const [own, peer] = yield* TestTransport.pair()
+      const frames = yield* Protocol.attach(LengthPrefixed.protocol({ width: 1, onBroken: "resync" }), own)
+      // The first says that it is longer than the input.
+      yield* peer.write(Uint8Array.of(9, 1, 65, 1, 66))
+      yield* peer.halfClose
+      assert.isTrue(FrameError.isSkipped(yield* Connection.take(frames)))
+      const peeked = yield* Effect.exit(frames.peek(5))
+      assert.match(String(peeked), /were put back/)
+      assert.deepStrictEqual(yield* Connection.take(frames), Uint8Array.of(65))
+      assert.deepStrictEqual(yield* Connection.take(frames), Uint8Array.of(66))
+      assert.deepStrictEqual(yield* frames.peek(5), new Uint8Array(0))
     }))
 })
 

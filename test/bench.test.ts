@@ -35,6 +35,8 @@ describe("npm run bench", () => {
       ["writes-100/one fiber/rate", "node:net", 12],
       ["writes-100/100 fibers/rate", "node:net", 7],
       ["writes-64k/write/rate", "node:net", 1],
+      ["lines/batches/cpu", "readline over node:net", 2],
+      ["lines/frames/cpu", "readline over node:net", undefined],
       ["lines/frames/cpu", "node:net, socket.write a line", 3.5],
       ["lines/machine/cpu", "node:net, socket.write a line", 6],
       ["lines/machine/cpu", "node:net, cork per chunk", 1.2],
@@ -44,7 +46,28 @@ describe("npm run bench", () => {
       ["relay/copy/rate", "stream.pipeline", 1],
       ["relay/copy/cpu", "stream.pipeline", 1],
       ["relay/copy/rate", "socat", 0.8],
-      ["relay/copy/cpu", "socat", 0.8]
+      ["relay/copy/cpu", "socat", 0.8],
+      ["decode-lines/ours/rate", "Effect's decodeText and splitLines", 1.5],
+      ["decode-lines/ours/rate", "readline", 3],
+      ["decode-lines/ours/rate", "a plain loop over indexOf", 0.95],
+      ["decode-prefixed/ours/rate", "it-length-prefixed", 3],
+      ["flow-single-1/consumer/rate", "Effect's Queue", 0.5],
+      ["flow-single-16/consumer/rate", "Effect's Queue", 0.5],
+      ["flow-single-1024/consumer/rate", "Effect's Queue", 0.5],
+      ["flow-batches/consumer/rate", "Effect's Queue", 0.5],
+      ["flow-stream/consumer/rate", "Effect's Queue", 0.5],
+      ["curve-64/4096/rate", "in pieces of 65536", undefined],
+      ["curve-64/256/rate", "in pieces of 65536", undefined],
+      ["curve-64/16/rate", "in pieces of 65536", undefined],
+      ["curve-64/1/rate", "in pieces of 65536", undefined],
+      ["curve-1024/4096/rate", "in pieces of 65536", undefined],
+      ["curve-1024/256/rate", "in pieces of 65536", undefined],
+      ["curve-1024/16/rate", "in pieces of 65536", undefined],
+      ["curve-1024/1/rate", "in pieces of 65536", undefined],
+      ["curve-16384/4096/rate", "in pieces of 65536", undefined],
+      ["curve-16384/256/rate", "in pieces of 65536", undefined],
+      ["curve-16384/16/rate", "in pieces of 65536", undefined],
+      ["curve-16384/1/rate", "in pieces of 65536", undefined]
     ])
   })
 

@@ -5,11 +5,13 @@ import type { LoadOptions } from "./messages.ts"
 export interface Variant {
   /** How the report names it. */
   readonly label: string
-  readonly program: "ours" | "node" | "effect" | "socat"
+  readonly program: "ours" | "node" | "effect" | "socat" | "decoding" | "flow"
   readonly service: string
   readonly isHeapAlike?: boolean
   /** Where this variant has a load of its own. */
   readonly load?: Partial<LoadOptions>
+  /** Where this variant is much slower than the others of its scenario. */
+  readonly operations?: number
 }
 
 /**
@@ -23,7 +25,8 @@ export interface Case {
   readonly ours: string
   readonly theirs: string
   readonly figure: Figure
-  readonly target: number
+  /** Without one it is there to be looked at. */
+  readonly target?: number | undefined
 }
 
 /** One load, all that is put under it in turn, and what is made of it. */
@@ -34,13 +37,36 @@ export interface Scenario {
   /** How many operations are measured; a tenth of it goes before, for warmth. */
   readonly operations: number
   /** What one operation is; with `GB` figures are by bytes. */
-  readonly per: "message" | "write" | "line" | "connection" | "GB"
+  readonly per: "message" | "write" | "line" | "frame" | "item" | "connection" | "GB"
   readonly variants: Readonly<Record<string, Variant>>
   readonly cases: ReadonlyArray<Case>
 }
 
 const ours = (service: string, label: string): Variant => ({ program: "ours", service, label })
 const node = (service: string, label = "node:net"): Variant => ({ program: "node", service, label })
+const decoding = (service: string, label: string): Variant => ({ program: "decoding", service, label })
+
+/** Each process decodes by itself, and has what one read of a socket brings. */
+const alone = (bytes: number): LoadOptions => ({ kind: "alone", bytes, connections: 0, window: 0, chunkBytes: 65_536 })
+
+/** What passes items from fiber to fiber, in one process. */
+const flow = (name: string, title: string, operations: number): Scenario => ({
+  name: `flow-${name}`,
+  title,
+  load: { kind: "alone", bytes: 1, connections: 0, window: 0 },
+  operations,
+  per: "item",
+  variants: {
+    consumer: { program: "flow", service: `${name}/ours`, label: "a consumer" },
+    queue: { program: "flow", service: `${name}/queue`, label: "Effect's Queue" }
+  },
+  // At most twice the cost.
+  cases: [{ ours: "consumer", theirs: "queue", figure: "rate", target: 0.5 }]
+})
+
+/** From what one read brings down to single bytes. */
+const chunkSizes = [65_536, 4096, 256, 16, 1]
+const frameSizes = [64, 1024, 16_384]
 
 export const scenarios: ReadonlyArray<Scenario> = [
   {
@@ -157,11 +183,15 @@ export const scenarios: ReadonlyArray<Scenario> = [
     per: "line",
     variants: {
       frames: ours("lines/frames", "frame by frame"),
+      batches: ours("lines/batches", "what came together at once"),
       machine: ours("lines/machine", "a machine"),
       write: node("lines/write", "node:net, socket.write a line"),
-      cork: node("lines/cork", "node:net, cork per chunk")
+      cork: node("lines/cork", "node:net, cork per chunk"),
+      readline: node("lines/readline", "readline over node:net")
     },
     cases: [
+      { ours: "batches", theirs: "readline", figure: "cpu", target: 2 },
+      { ours: "frames", theirs: "readline", figure: "cpu" },
       { ours: "frames", theirs: "write", figure: "cpu", target: 3.5 },
       { ours: "machine", theirs: "write", figure: "cpu", target: 6 },
       { ours: "machine", theirs: "cork", figure: "cpu", target: 1.2 }
@@ -216,7 +246,64 @@ export const scenarios: ReadonlyArray<Scenario> = [
       { ours: "copy", theirs: "socat", figure: "rate", target: 0.8 },
       { ours: "copy", theirs: "socat", figure: "cpu", target: 0.8 }
     ]
-  }
+  },
+  {
+    name: "decode-lines",
+    title: "decoding lines of 80 bytes",
+    load: alone(80),
+    operations: 2_000_000,
+    per: "line",
+    variants: {
+      ours: decoding("lines/ours", "a decoder"),
+      effect: decoding("lines/effect", "Effect's decodeText and splitLines"),
+      readline: decoding("lines/readline", "readline"),
+      loop: decoding("lines/loop", "a plain loop over indexOf")
+    },
+    cases: [
+      { ours: "ours", theirs: "effect", figure: "rate", target: 1.5 },
+      { ours: "ours", theirs: "readline", figure: "rate", target: 3 },
+      { ours: "ours", theirs: "loop", figure: "rate", target: 0.95 }
+    ]
+  },
+  {
+    name: "decode-prefixed",
+    title: "decoding length-prefixed frames of 64 bytes",
+    load: alone(64),
+    operations: 1_000_000,
+    per: "frame",
+    variants: {
+      ours: decoding("prefixed/ours", "a decoder"),
+      npm: decoding("prefixed/npm", "it-length-prefixed")
+    },
+    cases: [{ ours: "ours", theirs: "npm", figure: "rate", target: 3 }]
+  },
+  flow("single-1", "an item from a writer to a reader, bound 1", 300_000),
+  flow("single-16", "an item from a writer to a reader, bound 16", 600_000),
+  flow("single-1024", "an item from a writer to a reader, bound 1024", 600_000),
+  flow("batches", "an item in batches of 64, bound 1024", 1_920_000),
+  flow("stream", "an item of a stream that is registered, bound 1024", 600_000),
+  ...frameSizes.map((bytes): Scenario => ({
+    name: `curve-${bytes}`,
+    title: `length-prefixed frames of ${bytes} bytes, in pieces`,
+    load: alone(bytes),
+    operations: 1e9 / bytes,
+    per: "GB",
+    variants: Object.fromEntries(
+      chunkSizes.map((chunkBytes) => [
+        `${chunkBytes}`,
+        {
+          ...decoding("prefixed/ours", `in pieces of ${chunkBytes}`),
+          load: { chunkBytes },
+          operations: Math.min(1e9, 8e6 * chunkBytes) / bytes
+        }
+      ])
+    ),
+    cases: chunkSizes.slice(1).map((chunkBytes) => ({
+      ours: `${chunkBytes}`,
+      theirs: `${chunkSizes[0]}`,
+      figure: "rate" as const
+    }))
+  }))
 ]
 
 /** What a filter looks in, and what the report and the JSON lines call a case. */

@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import { type Case, type Figure, nameOf, peerOf, type Scenario } from "./cases.ts"
-import type { LoadAnswers, LoadSettings, SubjectAnswers, SubjectOptions } from "./messages.ts"
+import type { AloneAnswers, LoadAnswers, LoadSettings, SubjectAnswers, SubjectOptions } from "./messages.ts"
 import { BenchError, type Program, start } from "./program.ts"
 
 /** What one run of one variant shows. */
@@ -18,8 +18,9 @@ export interface Result {
   readonly theirs: number
   readonly unit: string
   readonly ratio: number
-  readonly target: number
-  readonly isReached: boolean
+  readonly target: number | undefined
+  /** Nothing where there is no target. */
+  readonly isReached: boolean | undefined
   /** The lowest and the highest ratio of a round. */
   readonly spread: readonly [number, number]
   readonly rounds: number
@@ -48,16 +49,17 @@ export const runScenario = (
 ): Effect.Effect<ReadonlyArray<Result>, BenchError> =>
   Effect.gen(function*() {
     const keys = variantsOf(scenario)
-    const operations = roundedTo(1000, scenario.operations * plan.scale)
+    const operationsOf = (key: string) =>
+      roundedTo(1000, (scenario.variants[key]!.operations ?? scenario.operations) * plan.scale)
     for (const key of keys) {
-      yield* run(scenario, key, roundedTo(1000, operations / 10), true)
+      yield* run(scenario, key, roundedTo(1000, operationsOf(key) / 10), true)
       plan.onRun(`${scenario.name}/${key}, verification`)
     }
     const rounds: Array<Readonly<Record<string, Figures>>> = []
     for (let round = 0; round < plan.rounds; round++) {
       const figures: Record<string, Figures> = {}
       for (const key of round % 2 === 0 ? keys : keys.toReversed()) {
-        figures[key] = yield* run(scenario, key, operations, false)
+        figures[key] = yield* run(scenario, key, operationsOf(key), false)
         plan.onRun(`${scenario.name}/${key}, round ${round + 1}`)
       }
       rounds.push(figures)
@@ -86,14 +88,8 @@ const run = (
   const warming = operations / 10
   const ackBytes = warming * load.bytes
   const name = `${scenario.name}/${key}`
-  return Effect.gen(function*() {
-    const loader = yield* start<LoadAnswers>(
-      "load.ts",
-      { ...load, ackBytes, isHashed } satisfies LoadSettings,
-      loadCore
-    )
-    const target = yield* loader.ask("start")
-    const subject = yield* start<SubjectAnswers>(
+  const subjectOf = (target: number) =>
+    start<AloneAnswers>(
       `peers/${variant.program}.ts`,
       {
         service: variant.service,
@@ -101,11 +97,27 @@ const run = (
         bytes: load.bytes,
         ackBytes,
         target,
-        isHashed
+        isHashed,
+        chunkBytes: load.chunkBytes ?? 0
       } satisfies SubjectOptions,
       testCore
     )
+  const together = Effect.gen(function*() {
+    const loader = yield* start<LoadAnswers>(
+      "load.ts",
+      { ...load, ackBytes, isHashed } satisfies LoadSettings,
+      loadCore
+    )
+    const subject = yield* subjectOf(yield* loader.ask("start"))
     yield* loader.ask("open", yield* subject.ask("start"))
+    return { loader, subject }
+  })
+  const alone = Effect.map(subjectOf(0), (subject) => ({ loader: subject, subject }))
+  return Effect.gen(function*() {
+    const { loader, subject }: {
+      loader: Program<Pick<LoadAnswers, "run" | "digest">>
+      subject: Program<SubjectAnswers>
+    } = yield* load.kind === "alone" ? alone : together
     yield* loader.ask("run", warming)
     const memoryBefore = yield* memoryOf(scenario, subject)
     const cpuBefore = yield* subject.ask("cpu")
@@ -136,7 +148,7 @@ const memoryOf = (scenario: Scenario, subject: Program<SubjectAnswers>): Effect.
 const verify = (
   name: string,
   kind: LoadSettings["kind"],
-  loader: Program<LoadAnswers>,
+  loader: Program<Pick<LoadAnswers, "digest">>,
   subject: Program<SubjectAnswers>
 ): Effect.Effect<void, BenchError> =>
   Effect.gen(function*() {
@@ -171,7 +183,7 @@ const resultOf = (
     ...compared(one.figure),
     ratio,
     target: one.target,
-    isReached: ratio >= one.target,
+    isReached: one.target === undefined ? undefined : ratio >= one.target,
     spread: [Math.min(...ratios), Math.max(...ratios)],
     rounds: rounds.length,
     rate: compared("rate"),

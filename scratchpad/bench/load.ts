@@ -293,7 +293,7 @@ const relay = (): Answering<LoadAnswers> => {
   }
 }
 
-const kinds: { readonly [Kind in LoadSettings["kind"]]: () => Answering<LoadAnswers> } = {
+const kinds: { readonly [Kind in Exclude<LoadSettings["kind"], "alone">]: () => Answering<LoadAnswers> } = {
   echo,
   hold,
   connect: connectAndClose,
@@ -302,4 +302,5 @@ const kinds: { readonly [Kind in LoadSettings["kind"]]: () => Answering<LoadAnsw
   relay
 }
 
+if (kind === "alone") throw new Error("a process that works alone has no load")
 answer<LoadAnswers>(kinds[kind]())

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util"
 import { nameOf, peerOf, scenarios, select } from "./cases.ts"
 import { type Result, runScenario, variantsOf } from "./harness.ts"
 import { isPinned } from "./program.ts"
-import { jsonLine, table } from "./report.ts"
+import { curves, jsonLine, table } from "./report.ts"
 
 const { positionals, values: { json, ...numbers } } = parseArgs({
   allowPositionals: true,
@@ -73,7 +73,7 @@ const main = Effect.gen(function*() {
   const runs = chosen.reduce((sum, scenario) => sum + variantsOf(scenario).length * (rounds + 1), 0)
   progress.start(runs, 0, { what: "" })
   const { failed, results } = yield* Effect.ensuring(measure, Effect.sync(() => progress.stop()))
-  if (!json && results.length > 0) console.log(table(results))
+  if (!json && results.length > 0) console.log([table(results), curves(results)].join("\n\n").trimEnd())
   if (failed > 0) console.error(`${failed} of ${results.length + failed} cases have no result`)
   process.exitCode = failed > 0 ? 1 : 0
 })

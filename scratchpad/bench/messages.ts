@@ -16,6 +16,8 @@ export interface SubjectOptions {
   readonly isHashed: boolean
   /** Whether the modules of ours are loaded though they are not used, so that the heap is the same. */
   readonly isHeapAlike: boolean
+  /** Where it works alone: the size of the pieces in which its input comes. */
+  readonly chunkBytes: number
 }
 
 /**
@@ -27,12 +29,16 @@ export interface SubjectOptions {
  * - `relay`: sends messages on one connection and waits until they arrive on another
  * - `connect`: connects, exchanges one message and closes, `window` connections at a time
  * - `hold`: connects, exchanges one message and stays
+ *
+ * With `alone` there is no load: the process under test does it all itself.
  */
 export interface LoadOptions {
-  readonly kind: "echo" | "send" | "receive" | "relay" | "connect" | "hold"
+  readonly kind: "echo" | "send" | "receive" | "relay" | "connect" | "hold" | "alone"
   readonly bytes: number
   readonly connections: number
   readonly window: number
+  /** With `alone`: the size of the pieces in which the input comes. */
+  readonly chunkBytes?: number
 }
 
 export interface LoadSettings extends LoadOptions {
@@ -50,6 +56,9 @@ export interface SubjectAnswers {
   readonly memory: number
   readonly digest: Digest
 }
+
+/** What a process that works alone can be asked for: `run` as the load generator. */
+export type AloneAnswers = SubjectAnswers & Pick<LoadAnswers, "run">
 
 /** What the load generator can be asked for. */
 export interface LoadAnswers {

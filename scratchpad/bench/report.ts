@@ -1,4 +1,5 @@
 /** What is printed: a table for people, a line of JSON for programs. */
+import { Array as Arr } from "effect"
 import type { Result } from "./harness.ts"
 
 /** Three or four digits, and no more than the measurement can bear. */
@@ -12,7 +13,11 @@ const columns: ReadonlyArray<readonly [head: string, cell: (result: Result) => s
   ["unit", (result) => result.unit],
   ["ratio", (result) => result.ratio.toFixed(2)],
   ["spread", ({ spread: [low, high] }) => `${low.toFixed(2)}..${high.toFixed(2)}`],
-  ["target", (result) => `${result.target.toFixed(2)} ${result.isReached ? "reached" : "not reached"}`],
+  [
+    "target",
+    ({ isReached, target }) =>
+      target === undefined ? "none" : `${target.toFixed(2)} ${isReached ? "reached" : "not reached"}`
+  ],
   ["rate", ({ rate }) => `${figure(rate.ours)} : ${figure(rate.theirs)} ${rate.unit}`],
   ["CPU", ({ cpu }) => `${figure(cpu.ours)} : ${figure(cpu.theirs)} ${cpu.unit}`]
 ]
@@ -22,6 +27,26 @@ export const table = (results: ReadonlyArray<Result>): string => {
   const rows = [columns.map(([head]) => head), ...results.map((result) => columns.map(([, cell]) => cell(result)))]
   const widths = columns.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)))
   return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd()).join("\n")
+}
+
+/**
+ * The cost of small pieces, drawn: a group for each size of frames, a bar for each size of pieces. Fifteen
+ * marks are ten times the rate.
+ */
+export const curves = (results: ReadonlyArray<Result>): string => {
+  const points = results.flatMap((result) => {
+    const [, frame, piece] = /^curve-(\d+)\/(\d+)\//.exec(result.case) ?? []
+    return frame === undefined || piece === undefined ? [] : [{ frame, piece, result }]
+  })
+  const bar = (rate: number) => "#".repeat(Math.max(1, Math.round(15 * Math.log10(Math.max(1, rate)))))
+  const row = (piece: string, rate: number) => `  ${piece.padStart(6)}  ${figure(rate).padStart(5)} MB/s  ${bar(rate)}`
+  return Object.entries(Arr.groupBy(points, ({ frame }) => frame)).map(([frame, group]) =>
+    [
+      `frames of ${frame} bytes, in pieces of`,
+      row("65536", group[0].result.theirs),
+      ...group.map(({ piece, result }) => row(piece, result.ours))
+    ].join("\n")
+  ).join("\n")
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4))
@@ -37,8 +62,8 @@ export const jsonLine = (result: Result): string => {
     theirs: rounded(theirs),
     unit,
     ratio: rounded(ratio),
-    target,
-    reached: isReached,
+    target: target ?? null,
+    reached: isReached ?? null,
     spread: spread.map(rounded),
     rounds,
     rate: pair(rate),

@@ -1,20 +1,11 @@
 /**
  * A machine at work in the read callback of a connection: bytes go in where they arrive, also borrowed ones, and what the
- * machine sends is written before the callback returns. While that finds no room, no more input is taken.
+ * machine sends is written before the callback returns. While that finds no room, no more input is taken, and a machine
+ * that is due waits.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import { type Driven, Driver } from "./driver.ts"
 import { type Consumer, type Duplex, EndOfInput, type Fault } from "./duplex.ts"
-
-/** The half of a machine that reacts. */
-export interface Reacting<Event, E> {
-  readonly receive: (bytes: Uint8Array, out: Out<Event>) => E | undefined
-  readonly end: (out: Out<Event>) => E | undefined
-}
-
-interface Out<Event> {
-  readonly bytes: (bytes: Uint8Array) => void
-  readonly event: (event: Event) => void
-}
 
 /** How it came to its end. */
 export type Outcome<E> =
@@ -30,37 +21,58 @@ export class Reaction<Event, E> implements Consumer {
   readonly borrowMax = Infinity
   readonly keeps = false
   readonly #duplex: Duplex
-  readonly #machine: Reacting<Event, E>
-  readonly #out: Out<Event>
+  readonly #driver: Driver<never, Event, E>
+  readonly #alarm: Alarm
   readonly #done: (outcome: Outcome<E>) => void
   #isDone = false
   /** What the machine sent and the connection did not take at once. */
   #unsent: Array<Uint8Array> = []
-  #isWaiting = false
+  /** How many writes wait for room. */
+  #waiting = 0
+  /** No more input came because of that. */
+  #hasStopped = false
   #lent: ArrayBufferLike | undefined = undefined
-  #isInside = false
+  /** It was due while something waited. */
+  #isLate = false
 
   constructor(
     duplex: Duplex,
-    machine: Reacting<Event, E>,
+    machine: Driven<never, Event, E>,
     onEvent: (event: Event) => void,
+    alarm: Alarm,
     done: (outcome: Outcome<E>) => void
   ) {
     this.#duplex = duplex
-    this.#machine = machine
+    this.#alarm = alarm
     this.#done = done
-    this.#out = {
-      bytes: (bytes) => {
+    const out = {
+      bytes: (bytes: Uint8Array) => {
         if (this.#unsent.length === 0 && duplex.writeNow(bytes)) return
         // What was lent must not wait: its memory is used again.
         this.#unsent.push(bytes.buffer === this.#lent ? new Uint8Array(bytes) : bytes)
       },
       event: onEvent
     }
+    this.#driver = new Driver(machine, out, alarm.now)
   }
 
   start(): void {
-    this.#duplex.consume(this)
+    this.tick()
+    if (!this.#isDone) this.#duplex.consume(this)
+  }
+
+  /** The time has come that the machine named. */
+  tick(): void {
+    if (this.#isDone) return
+    this.#isLate = this.#waiting > 0
+    if (this.#isLate) return
+    try {
+      this.#driver.tick()
+    } catch (defect) {
+      return this.#finish({ _tag: "Threw", defect })
+    }
+    this.#alarm.set(this.#driver.dueMs)
+    if (this.#unsent.length > 0) this.#send()
   }
 
   /** No more input for the machine. What it sent goes out all the same. */
@@ -90,12 +102,17 @@ export class Reaction<Event, E> implements Consumer {
   #receive(chunk: Uint8Array): boolean {
     let error: E | undefined
     try {
-      error = this.#machine.receive(chunk, this.#out)
+      error = this.#driver.receive(chunk)
     } catch (defect) {
       this.#finish({ _tag: "Threw", defect })
       return true
     }
-    if (error === undefined) return this.#unsent.length === 0 || this.#send()
+    if (this.#driver.dueMs !== undefined) this.#alarm.set(this.#driver.dueMs)
+    if (error === undefined) {
+      if (this.#unsent.length > 0) this.#send()
+      this.#hasStopped = this.#waiting > 0
+      return !this.#hasStopped
+    }
     // The error is what counts, also where the last words before it cannot be sent.
     this.#finish({ _tag: "Failed", error })
     this.#sendUnsent(() => {})
@@ -107,7 +124,7 @@ export class Reaction<Event, E> implements Consumer {
     if (end !== EndOfInput) return this.#finish({ _tag: "Faulted", by: "read", fault: end })
     let error: E | undefined
     try {
-      error = this.#machine.end(this.#out)
+      error = this.#driver.end()
     } catch (defect) {
       return this.#finish({ _tag: "Threw", defect })
     }
@@ -116,16 +133,16 @@ export class Reaction<Event, E> implements Consumer {
     )
   }
 
-  /** True when nothing waits for room, and more input may come. */
-  #send(): boolean {
-    this.#isWaiting = this.#isInside = true
+  #send(): void {
+    this.#waiting++
     this.#sendUnsent((fault, delivery) => {
-      this.#isWaiting = false
-      if (fault !== undefined) this.#finish(endedBy(fault, delivery))
-      else if (!this.#isInside) this.#duplex.consumed(this)
+      this.#waiting--
+      if (fault !== undefined) return this.#finish(endedBy(fault, delivery))
+      if (this.#isLate) this.tick()
+      if (this.#waiting > 0 || !this.#hasStopped) return
+      this.#hasStopped = false
+      this.#duplex.consumed(this)
     })
-    this.#isInside = false
-    return !this.#isWaiting
   }
 
   #sendUnsent(resume: (fault: Fault | undefined, delivery: Delivery) => void): void {
@@ -143,6 +160,12 @@ export class Reaction<Event, E> implements Consumer {
     this.stop()
     this.#done(outcome)
   }
+}
+
+/** What wakes the machine: by `tick`, when the time comes that was set last, or before. */
+export interface Alarm {
+  readonly now: () => number
+  readonly set: (dueMs: number | undefined) => void
 }
 
 const endedBy = (fault: Fault | undefined, delivery: Delivery): Outcome<never> =>

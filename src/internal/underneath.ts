@@ -1,7 +1,7 @@
 /**
  * Finds the machine under a transport, for what has to run in the read callback itself.
  *
- * It is a property that no copy of the transport has: whoever wraps one in an object of his own, to look on or to change
+ * No copy of the transport has it: whoever wraps one in an object of his own, to look on or to change
  * something, is never bypassed.
  */
 import type { Duplex, Fault } from "./duplex.ts"
@@ -12,14 +12,19 @@ export interface Underneath<out E> {
   readonly errorOf: (operation: "read" | "write", fault: Fault, delivery?: "NotSent" | "Unknown") => E
 }
 
-const key = Symbol("effect-transport/Underneath")
+/** What a transport extends that has a machine underneath. */
+export class Over<out E> {
+  // Private, and so not copied.
+  readonly #underneath: Underneath<E>
 
-/** Of a transport whose errors are of type `E`. */
-export const setUnderneath = <E>(transport: object, underneath: Underneath<E>): void => {
-  // Not enumerable, and so not copied.
-  Object.defineProperty(transport, key, { value: underneath })
+  constructor(underneath: Underneath<E>) {
+    this.#underneath = underneath
+  }
+
+  static underneath<E>(transport: object): Underneath<E> | undefined {
+    return #underneath in transport ? transport.#underneath as unknown as Underneath<E> : undefined
+  }
 }
 
 /** The caller knows the type of the errors: it is that of every effect of the transport. */
-export const underneath = <E>(transport: object): Underneath<E> | undefined =>
-  (transport as { readonly [key]?: Underneath<E> })[key]
+export const underneath: <E>(transport: object) => Underneath<E> | undefined = Over.underneath

@@ -3,13 +3,11 @@
  */
 import * as Effect from "effect/Effect"
 import type { AddressResolver } from "effect/net/AddressResolver"
-import type * as NetAddress from "effect/net/NetAddress"
-import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Net from "node:net"
 import * as Endpoint from "../Endpoint.ts"
 import * as Listener from "../Listener.ts"
-import * as Transport from "../Transport.ts"
+import type * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
 import { reasonOf } from "./nativeError.ts"
@@ -45,34 +43,17 @@ export const failedAt =
   (operation: TransportError.Operation, endpoint: string) => (cause: unknown): TransportError.TransportError =>
     TransportError.make(operation, endpoint, reasonOf(cause, { operation, what: endpoint }), { cause })
 
-/** Of the two ends of a connection. */
-export interface Addresses {
-  readonly local: Option.Option<NetAddress.SocketAddress>
-  readonly peer: Option.Option<NetAddress.SocketAddress>
-}
-
 /** A transport of a connected socket. */
 export const transportOf = (
-  machine: Machine,
   socket: Net.Socket,
-  endpoint: Endpoint.TcpEndpoint | Endpoint.UnixEndpoint,
-  addresses: Addresses,
+  info: Transport.Info & { readonly endpoint: Endpoint.TcpEndpoint | Endpoint.UnixEndpoint },
   options: ResolvedNodeOptions
 ): Effect.Effect<SocketTransport, never, Scope.Scope> =>
   Wire.toTransport((port) => new SocketWire(socket, port), {
-    info: {
-      id: machine.nextId(),
-      endpoint,
-      get local() {
-        return addresses.local
-      },
-      get peer() {
-        return addresses.peer
-      }
-    },
+    info,
     options: options.transport,
     scopeExit: "wait",
-    reasonOf: (cause) => reasonOf(cause, { operation: "read", what: Endpoint.format(endpoint) })
+    reasonOf: (cause) => reasonOf(cause, { operation: "read", what: Endpoint.format(info.endpoint) })
   })
 
 /** A listener on a bound server. */

@@ -12,32 +12,34 @@ import type * as Net from "node:net"
 export interface ReadBuffers {
   /** The buffer of the first read. */
   readonly first: Uint8Array
-  /** Another buffer for the next read; none to go on with the same. */
+  /** So many bytes are in the buffer. False stops reading. Called on the socket. */
+  readonly read: (this: Net.Socket, bytes: number, buffer: Uint8Array) => boolean
+  /** Asked at once after `read`: another buffer for the next one; none to go on with the same. Called on nothing. */
   readonly next: () => Uint8Array | undefined
-  /** So many bytes are in the buffer. False stops reading. */
-  readonly read: (bytes: number, buffer: Uint8Array) => boolean
 }
 
 /**
- * Reads of this socket go to `buffers` from now on, or nowhere new where this Node does not know how. To be called before
- * the first read. What it answers changes the buffer, between two reads; each change costs Node some 50 bytes until the
- * socket is closed.
+ * Reads of this socket go to `buffers` from now on, or nowhere new where this Node does not know how: then it answers with
+ * false. To be called before the first read.
  */
-export const readInto = (socket: Net.Socket, buffers: ReadBuffers): ((buffer: Uint8Array) => void) | undefined => {
+export const readInto = (socket: Net.Socket, buffers: ReadBuffers): boolean => {
   const inside = socket as unknown as Inside
   const { buffer, bufferCallback, bufferGenerator } = keysOf(socket)
   if (
     buffer === undefined || bufferCallback === undefined || bufferGenerator === undefined ||
     typeof inside._handle?.useUserBuffer !== "function"
-  ) return undefined
-  const use = (next: Uint8Array) => {
-    inside[buffer] = next
-    inside._handle?.useUserBuffer?.(next)
-  }
+  ) return false
   inside[bufferCallback] = buffers.read
   inside[bufferGenerator] = buffers.next
-  use(buffers.first)
-  return use
+  use(socket, buffers.first)
+  return true
+}
+
+/** Changes the buffer, between two reads; each change costs Node some 50 bytes until the socket is closed. */
+export const use = (socket: Net.Socket, next: Uint8Array): void => {
+  const inside = socket as unknown as Inside
+  inside[keysOf(socket).buffer!] = next
+  inside._handle?.useUserBuffer?.(next)
 }
 
 interface Inside {

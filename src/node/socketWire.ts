@@ -9,7 +9,7 @@
 import type * as Net from "node:net"
 import { markAsUntransferable } from "node:worker_threads"
 import type { Port, Wire } from "../Wire.ts"
-import { readInto } from "./ownBuffer.ts"
+import { type ReadBuffers, readInto, use } from "./ownBuffer.ts"
 import { ownCopy } from "./ownCopy.ts"
 
 /** The most that one read brings. */
@@ -28,6 +28,16 @@ const sharedView = (bytes: number): Uint8Array => view.length === bytes ? view :
 /** The kernel fills it, so zeros would be in vain. */
 const newBuffer = (): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(readMax).buffer)
 
+/** What the next read goes to, where it is not the last one's: from the end of a read callback until Node asks for it. */
+let next: Uint8Array | undefined
+
+/** The wire of a socket is a property of it, so that its listeners are functions that all sockets share. */
+const wireOf = Symbol("effect-transport/SocketWire")
+
+interface Wired extends Net.Socket {
+  readonly [wireOf]: SocketWire
+}
+
 export class SocketWire implements Wire {
   /** The kernel resets a connection that is let go with input unread, and the peer may lose what we sent. */
   readonly lingers = true
@@ -35,35 +45,17 @@ export class SocketWire implements Wire {
   readonly #port: Port
   #flowing = false
   #writing = false
-  readonly #readTo: ((buffer: Uint8Array) => void) | undefined
-  /** What the next read goes to, where it is not the last one's. */
-  #next: Uint8Array | undefined = undefined
+  readonly #hasOwnBuffer: boolean
 
   /** Takes over a connected socket that is paused and half-open. */
   constructor(socket: Net.Socket, port: Port) {
     this.#socket = socket
     this.#port = port
-    const push = socket.push
-    socket.push = (chunk: Uint8Array | null) => {
-      if (chunk === null) {
-        push.call(socket, null)
-        port.end()
-        return false
-      }
-      port.data(chunk)
-      // False stops reading; `_read` starts it again.
-      return this.#flowing
-    }
-    this.#readTo = readInto(socket, {
-      first: shared,
-      next: () => this.#next,
-      read: (bytes, buffer) => this.#onRead(bytes, buffer)
-    })
-    socket.on("drain", () => {
-      if (!this.#writing || socket.writableLength > 0) return
-      this.#writing = false
-      port.drained()
-    })
+    const wired = socket as unknown as { [wireOf]: SocketWire; push: typeof SocketWire.push }
+    wired[wireOf] = this
+    wired.push = SocketWire.push
+    this.#hasOwnBuffer = readInto(socket, SocketWire.buffers)
+    socket.on("drain", SocketWire.drained)
     socket.on("finish", port.finished)
     socket.on("error", port.broken)
     socket.on("close", port.released)
@@ -71,28 +63,57 @@ export class SocketWire implements Wire {
     socket.resume()
   }
 
+  /** In place of the socket's own, which it calls at the end. */
+  static push(this: Wired, chunk: Uint8Array | null): boolean {
+    const wire = this[wireOf]
+    if (chunk === null) {
+      const { push } = Object.getPrototypeOf(this)
+      push.call(this, null)
+      wire.#port.end()
+      return false
+    }
+    wire.#port.data(chunk)
+    // False stops reading; `_read` starts it again.
+    return wire.#flowing
+  }
+
+  static buffers: ReadBuffers = {
+    first: shared,
+    read(bytes, buffer) {
+      const wire = (this as Wired)[wireOf]
+      next = undefined
+      next = wire.#onRead(bytes, buffer)
+      return wire.#flowing
+    },
+    next: () => next
+  }
+
+  static drained(this: Net.Socket): void {
+    const wire = (this as Wired)[wireOf]
+    if (!wire.#writing || this.writableLength > 0) return
+    wire.#writing = false
+    wire.#port.drained()
+  }
+
   /**
+   * Answers with another buffer, if the next read is to go there.
+   *
    * Bulk that its reader keeps is read into buffers that the wire parts with: to copy it would cost as much as to read it.
    * Little is copied, so that it does not pin much.
    */
-  #onRead(bytes: number, buffer: Uint8Array): boolean {
-    this.#next = undefined
+  #onRead(bytes: number, buffer: Uint8Array): Uint8Array | undefined {
     const isOwn = buffer !== shared
     const chunk = bytes === readMax ? buffer : isOwn ? buffer.subarray(0, bytes) : sharedView(bytes)
     if (this.#port.lend(chunk, isOwn)) {
       // Whoever was lent it gave it away: it is gone, and nothing may be read into it any more.
-      if (buffer.length === 0) this.#next = shared
-      return this.#flowing
+      return buffer.length === 0 ? shared : undefined
     }
     if (isOwn && bytes * 4 >= readMax) {
-      this.#next = newBuffer()
       this.#port.data(chunk)
-    } else {
-      if (isOwn) this.#next = shared
-      else if (bytes === readMax) this.#next = newBuffer()
-      this.#port.data(ownCopy(chunk))
+      return newBuffer()
     }
-    return this.#flowing
+    this.#port.data(ownCopy(chunk))
+    return isOwn ? shared : bytes === readMax ? newBuffer() : undefined
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {
@@ -135,7 +156,7 @@ export class SocketWire implements Wire {
   }
 
   part(): void {
-    this.#readTo?.(newBuffer())
+    if (this.#hasOwnBuffer) use(this.#socket, newBuffer())
   }
 }
 

@@ -7,8 +7,9 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Net from "node:net"
 import * as Endpoint from "../Endpoint.ts"
+import type { Info } from "../Transport.ts"
 import { dial } from "./dial.ts"
-import { type Addresses, type Door, failedAt, listenerOf, type Machine, transportOf } from "./door.ts"
+import { type Door, failedAt, listenerOf, type Machine, transportOf } from "./door.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
 import { bindServer, connectSocket, inOwnScope } from "./sockets.ts"
 
@@ -31,7 +32,7 @@ export const tcpDoor: Door<Endpoint.TcpEndpoint> = {
               // By its address, so that the attempts on one name can be told apart.
               failedAt("open", `tcp://${NetAddress.formatInet(address)}`)
             )),
-            (socket) => transportOf(machine, socket, endpoint, addressesOf(socket), options)
+            (socket) => transportOf(socket, new TcpInfo(machine.nextId(), endpoint, socket), options)
           )
         )
     }),
@@ -54,7 +55,7 @@ export const tcpDoor: Door<Endpoint.TcpEndpoint> = {
       bound,
       real,
       options,
-      (socket) => transportOf(machine, socket, real, addressesOf(socket, local), options)
+      (socket) => transportOf(socket, new TcpInfo(machine.nextId(), real, socket, local), options)
     )
   })
 }
@@ -70,17 +71,37 @@ const hostToBind = ({ resolver }: Machine, { host, port }: Endpoint.TcpEndpoint)
     ? Effect.succeed(host)
     : Effect.map(resolver.resolve({ host, port }), ([address]) => NetAddress.formatHost(address))
 
-/** Asked for now, since a socket that is gone has none; made when somebody wants to know, which is seldom. */
-const addressesOf = (socket: Net.Socket, local?: Option.Option<NetAddress.SocketAddress>): Addresses => {
-  const { remoteAddress, remotePort } = socket
-  const [localAddress, localPort] = local === undefined ? [socket.localAddress, socket.localPort] : []
-  return {
-    get local() {
-      return local ?? addressOf(localAddress, localPort)
-    },
-    get peer() {
-      return addressOf(remoteAddress, remotePort)
-    }
+/** The addresses are asked for now, since a socket that is gone has none, and made when somebody wants to know them. */
+class TcpInfo implements Info {
+  readonly id: number
+  readonly endpoint: Endpoint.TcpEndpoint
+  readonly #local: Option.Option<NetAddress.SocketAddress> | undefined
+  readonly #localAddress: string | undefined
+  readonly #localPort: number | undefined
+  readonly #remoteAddress: string | undefined
+  readonly #remotePort: number | undefined
+
+  constructor(
+    id: number,
+    endpoint: Endpoint.TcpEndpoint,
+    socket: Net.Socket,
+    local?: Option.Option<NetAddress.SocketAddress>
+  ) {
+    this.id = id
+    this.endpoint = endpoint
+    this.#local = local
+    this.#localAddress = local === undefined ? socket.localAddress : undefined
+    this.#localPort = local === undefined ? socket.localPort : undefined
+    this.#remoteAddress = socket.remoteAddress
+    this.#remotePort = socket.remotePort
+  }
+
+  get local(): Option.Option<NetAddress.SocketAddress> {
+    return this.#local ?? addressOf(this.#localAddress, this.#localPort)
+  }
+
+  get peer(): Option.Option<NetAddress.SocketAddress> {
+    return addressOf(this.#remoteAddress, this.#remotePort)
   }
 }
 

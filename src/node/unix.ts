@@ -21,10 +21,8 @@ export const unixDoor: Door<Endpoint.UnixEndpoint> = {
         restore(withinConnectTimeout(endpoint, options)),
         (socket) =>
           transportOf(
-            machine,
             socket,
-            endpoint,
-            { local: Option.none(), peer: Option.some(addressOf(endpoint)) },
+            { id: machine.nextId(), endpoint, local: Option.none(), peer: Option.some(addressOf(endpoint)) },
             options
           )
       )
@@ -36,10 +34,8 @@ export const unixDoor: Door<Endpoint.UnixEndpoint> = {
       (bound) =>
         listenerOf(bound, endpoint, options, (socket) =>
           transportOf(
-            machine,
             socket,
-            endpoint,
-            { local: Option.some(addressOf(endpoint)), peer: Option.none() },
+            { id: machine.nextId(), endpoint, local: Option.some(addressOf(endpoint)), peer: Option.none() },
             options
           ))
     )

@@ -15,7 +15,11 @@ import type { Bench } from "./bench.ts"
  * @category errors
  * @since 0.1.0
  */
-export class LawBroken extends Data.TaggedError("LawBroken")<{ readonly detail: string }> {
+export class LawBroken extends Data.TaggedError("LawBroken")<{
+  readonly detail: string
+  /** What was thrown, where that broke the law. */
+  readonly cause?: unknown
+}> {
   override get message(): string {
     return this.detail
   }

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import { describe, it } from "vitest"
 import * as TransportLaws from "../testing/TransportLaws.ts"
+import { titleOf } from "./title.ts"
 
 /**
  * Registers a test for each law, under one `describe`.
@@ -38,15 +39,7 @@ export const transportLaws = (
   options?: { readonly timeoutMillis?: number | undefined }
 ): void => {
   const cases = TransportLaws.make(subject)
-  const without = new Map<string, Array<number>>()
-  for (const { missing, number } of cases) {
-    if (missing.length === 0) continue
-    const need = missing.join(", ")
-    without.set(need, [...without.get(need) ?? [], number])
-  }
-  const leftOut = Array.from(without, ([need, numbers]) => `${numbers.join(" ")} (${need})`)
-  const title = leftOut.length === 0 ? name : `${name}, without laws ${leftOut.join(", ")}`
-  describe(title, { concurrent: false }, () => {
+  describe(titleOf(name, cases), { concurrent: false }, () => {
     for (const law of cases) {
       if (law.missing.length > 0) continue
       it(law.name, { timeout: options?.timeoutMillis ?? 60_000 }, () => Effect.runPromise(law.test))

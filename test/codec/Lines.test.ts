@@ -3,6 +3,7 @@ import { Arbitrary, Effect, Result, Schema } from "effect"
 import * as Codec from "../../src/Codec.ts"
 import * as Lines from "../../src/codec/Lines.ts"
 import * as Connection from "../../src/Connection.ts"
+import * as FrameError from "../../src/FrameError.ts"
 import * as Protocol from "../../src/Protocol.ts"
 import * as TestTransport from "../../src/TestTransport.ts"
 import { InvalidOption } from "../../src/TransportError.ts"
@@ -14,9 +15,11 @@ const bytesOf = (input: string | Uint8Array): Uint8Array => typeof input === "st
 const join = (...chunks: ReadonlyArray<Uint8Array>): Uint8Array =>
   Uint8Array.from(chunks.flatMap((chunk) => [...chunk]))
 
+type Options = Omit<Lines.Options, "onBroken">
+
 interface Outcome {
   readonly lines: ReadonlyArray<string>
-  readonly error?: Lines.DecodeError | undefined
+  readonly error?: FrameError.DecodeReason | undefined
 }
 
 /** Hands a chunk out in memory that is overwritten after the call: what a decoder keeps, it has to copy. */
@@ -28,7 +31,7 @@ const lend = <A>(chunk: Uint8Array, f: (chunk: Uint8Array) => A): A => {
 }
 
 /** Reads as a connection does: at most `max` frames for each call, and, if it drains, until a call gives fewer. */
-const run = (options: Lines.Options, chunks: ReadonlyArray<Uint8Array>, max = Infinity, drains = true): Outcome => {
+const run = (options: Options, chunks: ReadonlyArray<Uint8Array>, max = Infinity, drains = true): Outcome => {
   const decoder = Lines.codec(options).decoder()
   const lines: Array<string> = []
   for (const chunk of chunks) {
@@ -42,12 +45,12 @@ const run = (options: Lines.Options, chunks: ReadonlyArray<Uint8Array>, max = In
     if (error !== undefined) {
       assert.strictEqual(decoder.decode(utf8("more\n"), lines, max), error)
       assert.strictEqual(decoder.end(lines), error)
-      return { lines, error }
+      return { lines, error: error.reason }
     }
   }
   const error = decoder.end(lines)
   if (error === undefined) assert.lengthOf(decoder.rest(), 0)
-  return { lines, error }
+  return { lines, error: error?.reason }
 }
 
 const bytewise = (bytes: Uint8Array) => Array.from(bytes, (byte) => Uint8Array.of(byte))
@@ -56,7 +59,7 @@ const cutAt = (bytes: Uint8Array, ...cuts: ReadonlyArray<number>) =>
   [...cuts, bytes.length].map((cut, i) => bytes.subarray(i === 0 ? 0 : cuts[i - 1], cut))
 
 /** Every case, in every way in which its bytes can arrive: whole, bytewise, cut at every offset, in batches. */
-const reads = (input: string | Uint8Array, expected: Outcome, options: Lines.Options = {}): void => {
+const reads = (input: string | Uint8Array, expected: Outcome, options: Options = {}): void => {
   const bytes = bytesOf(input)
   const full: Outcome = { lines: expected.lines, error: expected.error }
   const check = (chunks: ReadonlyArray<Uint8Array>, max?: number) =>
@@ -72,13 +75,13 @@ const reads = (input: string | Uint8Array, expected: Outcome, options: Lines.Opt
   assert.deepStrictEqual(decodeAll(options, [bytes]), full)
 }
 
-const decodeAll = (options: Lines.Options, chunks: ReadonlyArray<Uint8Array>): Outcome => {
+const decodeAll = (options: Options, chunks: ReadonlyArray<Uint8Array>): Outcome => {
   const { error, frames } = Codec.decodeAll(Lines.codec(options), chunks)
-  return { lines: frames, error }
+  return { lines: frames, error: error?.reason }
 }
 
 /** The same with more input behind it, which begins a line of its own. */
-const readsAndGoesOn = (input: string | Uint8Array, lines: ReadonlyArray<string>, options: Lines.Options = {}) => {
+const readsAndGoesOn = (input: string | Uint8Array, lines: ReadonlyArray<string>, options: Options = {}) => {
   reads(input, { lines }, options)
   const after = options.newline === "crlf" ? "after\r\nmore" : "after\nmore"
   reads(join(bytesOf(input), utf8(after)), { lines: [...lines, "after", "more"] }, options)
@@ -121,13 +124,13 @@ describe("Lines.codec decoding", () => {
     reads("a\nb\n", { lines: ["a", "b"] }, options)
     assert.deepStrictEqual(decodeAll(options, [utf8("a\nbcd")]), {
       lines: ["a"],
-      error: new Lines.UnterminatedLine({ bytes: 3 })
+      error: new FrameError.CutShort({ bytes: 3 })
     })
     assert.deepStrictEqual(decodeAll(options, bytewise(utf8("a\nbcd"))), decodeAll(options, [utf8("a\nbcd")]))
   })
 
   it("fails at bytes that are not UTF-8, after the lines before them", () => {
-    const error = new Lines.InvalidUtf8()
+    const error = new FrameError.NotUtf8()
     for (const bad of [[0xff], [0xc3], [0xe2, 0x82], [0xed, 0xa0, 0x80], [0xc0, 0xaf], [0xf5, 0x80, 0x80, 0x80]]) {
       reads(join(utf8("a\né\n"), Uint8Array.from(bad), utf8("\nb\nc")), { lines: ["a", "é"], error })
       reads(join(utf8("a\r\n"), Uint8Array.from(bad), utf8("\r\nb")), { lines: ["a"], error }, { newline: "crlf" })
@@ -142,7 +145,7 @@ describe("Lines.codec decoding", () => {
   })
 
   it("fails at a longer one, after the lines before it", () => {
-    const error = new Lines.LineTooLong({ max: 6 })
+    const error = new FrameError.TooLong({ max: 6 })
     for (const long of ["1234567", "123456\r", "1234567\r", "ééé1", "é€é"]) {
       reads(`ok\né\n${long}x\nb\n`, { lines: ["ok", "é"], error }, { lineBytesMax: 6 })
       reads(`ok\n${long}\ra\n\r\r\n`, { lines: ["ok"], error }, { lineBytesMax: 6 })
@@ -157,13 +160,13 @@ describe("Lines.codec decoding", () => {
     const decoder = Lines.codec({ lineBytesMax: 4 }).decoder()
     const lines: Array<string> = []
     for (const byte of utf8("1234")) assert.isUndefined(decoder.decode(Uint8Array.of(byte), lines, 1))
-    assert.deepStrictEqual(decoder.decode(utf8("5"), lines, 1), new Lines.LineTooLong({ max: 4 }))
+    assert.deepStrictEqual(decoder.decode(utf8("5"), lines, 1)?.reason, new FrameError.TooLong({ max: 4 }))
   })
 
   it("has a limit of 64 KiB by default", () => {
     const line = "x".repeat(65_536)
     assert.deepStrictEqual(run({}, [utf8(`${line}\n${line}\r\n`)]).lines, [line, line])
-    assert.deepStrictEqual(run({}, [utf8(line), utf8("x")]).error, new Lines.LineTooLong({ max: 65_536 }))
+    assert.deepStrictEqual(run({}, [utf8(line), utf8("x")]).error, new FrameError.TooLong({ max: 65_536 }))
   })
 
   it("gives no more than max lines and keeps the rest", () => {
@@ -292,7 +295,7 @@ describe("Lines.codec decoding", () => {
 })
 
 /** The rule itself, without regard to speed or to how the bytes arrive. */
-const model = (options: Required<Pick<Lines.Options, "newline" | "lineBytesMax">>, bytes: Uint8Array): Outcome => {
+const model = (options: Required<Pick<Options, "newline" | "lineBytesMax">>, bytes: Uint8Array): Outcome => {
   const lines: Array<string> = []
   const max = options.lineBytesMax!
   let from = 0
@@ -303,11 +306,11 @@ const model = (options: Required<Pick<Lines.Options, "newline" | "lineBytesMax">
     const isTail = i === bytes.length
     if (isTail && from === i) break
     const end = !isTail && options.newline !== "lf" && i > from && bytes[i - 1] === 13 ? i - 1 : i
-    if (end - from > max) return { lines, error: new Lines.LineTooLong({ max }) }
+    if (end - from > max) return { lines, error: new FrameError.TooLong({ max }) }
     try {
       lines.push(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(from, end)))
     } catch {
-      return { lines, error: new Lines.InvalidUtf8() }
+      return { lines, error: new FrameError.NotUtf8() }
     }
     from = i + 1
   }
@@ -348,12 +351,14 @@ const touched = (f: () => void): number => {
 }
 
 describe("Lines.codec encoding", () => {
-  const encode = (line: string, options?: Lines.Options) =>
+  const encode = (line: string, options?: Options) =>
     Result.map(
       Codec.encodeAll(Lines.codec(options), [line]),
       (chunks) => chunks.map((chunk) => new TextDecoder().decode(chunk))
     )
-  const refused = (why: Lines.InvalidLine["why"]) => Result.fail(new Lines.InvalidLine({ why }))
+  const refused = (reason: FrameError.EncodeReason) => Result.fail(new FrameError.EncodeError({ reason }))
+  const breaksLine = refused(new FrameError.ContainsDelimiter())
+  const tooLong = (max = 65_536) => refused(new FrameError.TooLong({ max }))
 
   it("ends a line with LF, or with CRLF where that is the newline", () => {
     assert.deepStrictEqual(encode("é€😀"), Result.succeed(["é€😀\n"]))
@@ -364,11 +369,11 @@ describe("Lines.codec encoding", () => {
   it("refuses a line that would be read as another", () => {
     for (const newline of ["any", "lf", "crlf"] as const) {
       for (const line of ["a\nb", "\n", "a\r\nb", "a\n"]) {
-        assert.deepStrictEqual(encode(line, { newline }), refused("Newline"))
+        assert.deepStrictEqual(encode(line, { newline }), breaksLine)
       }
     }
-    assert.deepStrictEqual(encode("a\r"), refused("Newline"))
-    assert.deepStrictEqual(encode("a\rb", { newline: "crlf" }), refused("Newline"))
+    assert.deepStrictEqual(encode("a\r"), breaksLine)
+    assert.deepStrictEqual(encode("a\rb", { newline: "crlf" }), breaksLine)
   })
 
   it("takes a CR that is text to the reader", () => {
@@ -380,15 +385,15 @@ describe("Lines.codec encoding", () => {
     const options = { lineBytesMax: 6 }
     assert.deepStrictEqual(encode("123456", options), Result.succeed(["123456\n"]))
     assert.deepStrictEqual(encode("ééé", options), Result.succeed(["ééé\n"]))
-    assert.deepStrictEqual(encode("1234567", options), refused("TooLong"))
-    assert.deepStrictEqual(encode("éééé", options), refused("TooLong"))
-    assert.deepStrictEqual(encode("x".repeat(65_537)), refused("TooLong"))
+    assert.deepStrictEqual(encode("1234567", options), tooLong(6))
+    assert.deepStrictEqual(encode("éééé", options), tooLong(6))
+    assert.deepStrictEqual(encode("x".repeat(65_537)), tooLong())
     assert.isTrue(Result.isSuccess(encode("x".repeat(65_536))))
   })
 
   it("refuses half of a surrogate pair", () => {
-    assert.deepStrictEqual(encode("a\uD83D"), refused("NotUnicode"))
-    assert.deepStrictEqual(encode("\uDE00\uD83D"), refused("NotUnicode"))
+    assert.deepStrictEqual(encode("a\uD83D"), refused(new FrameError.NotUtf8()))
+    assert.deepStrictEqual(encode("\uDE00\uD83D"), refused(new FrameError.NotUtf8()))
   })
 
   it("never gives the same memory twice", () => {
@@ -423,25 +428,6 @@ describe("Lines.codec options", () => {
   })
 })
 
-describe("Lines errors", () => {
-  it("read like sentences", () => {
-    const errors = [
-      new Lines.LineTooLong({ max: 9 }),
-      new Lines.InvalidUtf8(),
-      new Lines.UnterminatedLine({ bytes: 3 }),
-      ...(["Newline", "TooLong", "NotUnicode"] as const).map((why) => new Lines.InvalidLine({ why }))
-    ]
-    assert.deepStrictEqual(errors.map((error) => error.message), [
-      "the line is longer than 9 bytes",
-      "the line is not UTF-8",
-      "the input ended 3 bytes into a line",
-      "the line contains a newline",
-      "the line is longer than the limit",
-      "the line contains half of a surrogate pair"
-    ])
-  })
-})
-
 describe("Lines.protocol", () => {
   it.effect("carries lines over a transport", () =>
     Effect.gen(function*() {
@@ -453,6 +439,6 @@ describe("Lines.protocol", () => {
       assert.strictEqual(yield* Connection.take(there), "two")
       assert.strictEqual(yield* Connection.take(there), "thrée")
       const error = yield* Effect.flip(here.write("a\nb"))
-      assert.deepStrictEqual(error, new Lines.InvalidLine({ why: "Newline" }))
+      assert.deepStrictEqual(error, new FrameError.EncodeError({ reason: new FrameError.ContainsDelimiter() }))
     }))
 })

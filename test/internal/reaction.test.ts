@@ -28,8 +28,14 @@ describe("Reaction", () => {
     const log: Array<string> = []
     const reaction = new Reaction<never, never>(
       duplex,
-      { receive: () => void log.push("received"), end: () => void log.push("ended") },
+      {
+        receive: () => void log.push("received"),
+        command: () => undefined,
+        end: () => void log.push("ended"),
+        due: () => undefined
+      },
       () => {},
+      { now: () => 0, set: () => {} },
       ({ _tag }) => log.push(_tag)
     )
     reaction.start()

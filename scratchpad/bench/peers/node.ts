@@ -4,6 +4,7 @@
  */
 import { once } from "node:events"
 import * as Net from "node:net"
+import * as Readline from "node:readline"
 import { pipeline } from "node:stream"
 import { answer, digestOf, hashing, options, ownUsage } from "../child.ts"
 import { messages } from "../content.ts"
@@ -81,6 +82,13 @@ const writeCorked = (socket: Net.Socket, lines: ReadonlyArray<string>): boolean 
   return hasRoom
 }
 
+/** As the documentation of `readline` shows, over a socket. */
+const linesByReadline: Service = (socket) => {
+  const lines = Readline.createInterface({ input: socket })
+  lines.on("line", (line) => socket.write(`${line}\n`))
+  lines.on("close", () => socket.end())
+}
+
 const relay: Service = (socket) => {
   const onward = Net.connect({ port: target, host, ...socketOptions })
   const done = (error: Error | null | undefined) => {
@@ -96,6 +104,7 @@ const services: Readonly<Record<string, Service>> = {
   source,
   "lines/write": lines(writeEach),
   "lines/cork": lines(writeCorked),
+  "lines/readline": linesByReadline,
   relay
 }
 

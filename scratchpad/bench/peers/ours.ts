@@ -122,6 +122,12 @@ const linesByFrame: Service = (transport) =>
     }
   })).pipe(Pull.catchDone(() => Effect.void))
 
+const linesByBatch: Service = (transport) =>
+  Effect.scoped(Effect.gen(function*() {
+    const lines = yield* Protocol.attach(Lines.protocol(), transport)
+    return yield* Connection.forEach(lines, (batch) => lines.writeAll(batch))
+  }))
+
 const lineFeed = 0x0a
 
 const linesByMachine: Service = (transport) => {
@@ -162,6 +168,7 @@ const services: Readonly<Record<string, Service>> = {
   source: source(1),
   "source/100 fibers": source(100),
   "lines/frames": linesByFrame,
+  "lines/batches": linesByBatch,
   "lines/machine": linesByMachine,
   relay
 }

@@ -11,19 +11,9 @@ import * as Stream from "effect/Stream"
 import * as Connection from "../../Connection.ts"
 import * as Transport from "../../Transport.ts"
 import type * as TransportError from "../../TransportError.ts"
-import {
-  type Bench,
-  broken,
-  check,
-  checkPattern,
-  collect,
-  failsWith,
-  holdOf,
-  pattern,
-  pulledBy,
-  randomOf
-} from "../bench.ts"
+import { type Bench, broken, check, checkPattern, collect, failsWith, holdOf, pattern, pulledBy } from "../bench.ts"
 import type { Law, LawBroken } from "../law.ts"
+import { randomOf } from "../random.ts"
 
 type Failure = LawBroken | TransportError.TransportError
 

@@ -23,11 +23,11 @@ import {
   type Pulled,
   pulledBy,
   pullOnce,
-  randomOf,
   showPulled,
   text
 } from "../bench.ts"
 import type { Clogged, Law } from "../law.ts"
+import { randomOf } from "../random.ts"
 
 export const concurrencyLaws: ReadonlyArray<Law> = [
   {

@@ -9,8 +9,9 @@ import * as Scope from "effect/Scope"
 import { concat } from "../../internal/bytes.ts"
 import * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
-import { type Bench, check, checkBytes, outcome, pattern, pullOnce, randomOf } from "../bench.ts"
+import { type Bench, check, checkBytes, outcome, pattern, pullOnce } from "../bench.ts"
 import type { Law } from "../law.ts"
+import { randomOf } from "../random.ts"
 
 export const idempotenceLaws: ReadonlyArray<Law> = [
   {

@@ -20,13 +20,13 @@ import {
   halfCloseable,
   pattern,
   pullOnce,
-  randomOf,
   readOut,
   text
 } from "../bench.ts"
 import { makeLog } from "../frames.ts"
 import type { Law, LawBroken } from "../law.ts"
 import { makeOwned } from "../owned.ts"
+import { randomOf } from "../random.ts"
 
 export const interruptionLaws: ReadonlyArray<Law> = [
   {

@@ -9,8 +9,9 @@ import * as Scope from "effect/Scope"
 import * as Connection from "../../Connection.ts"
 import type * as Transport from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
-import { abandoned, type Bench, check, outcome, pattern, pullOnce, randomOf, text } from "../bench.ts"
+import { abandoned, type Bench, check, outcome, pattern, pullOnce, text } from "../bench.ts"
 import { type Law, LawBroken } from "../law.ts"
+import { randomOf } from "../random.ts"
 
 export const orderingLaws: ReadonlyArray<Law> = [
   {

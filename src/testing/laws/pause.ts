@@ -21,13 +21,13 @@ import {
   outcome,
   pattern,
   pullOnce,
-  randomOf,
   readOut,
   showPulled,
   text,
   untext
 } from "../bench.ts"
 import type { Law, LawBroken, Pair } from "../law.ts"
+import { randomOf } from "../random.ts"
 
 type Failure = LawBroken | TransportError.TransportError
 

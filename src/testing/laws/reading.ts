@@ -20,11 +20,11 @@ import {
   pattern,
   pulledBy,
   pullOnce,
-  randomOf,
   showPulled,
   text
 } from "../bench.ts"
 import type { Law, LawBroken } from "../law.ts"
+import { randomOf } from "../random.ts"
 
 export const readingLaws: ReadonlyArray<Law> = [
   {

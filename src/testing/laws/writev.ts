@@ -17,10 +17,10 @@ import {
   makeBench,
   outcome,
   pattern,
-  randomOf,
   text
 } from "../bench.ts"
 import { has, type Law, type Subject } from "../law.ts"
+import { randomOf } from "../random.ts"
 import { backpressureLaws } from "./backpressure.ts"
 import { writingLaws } from "./writing.ts"
 

@@ -15,11 +15,11 @@ import {
   junkByte,
   pattern,
   pullOnce,
-  randomOf,
   showPulled,
   text
 } from "../bench.ts"
 import type { Law } from "../law.ts"
+import { randomOf } from "../random.ts"
 
 export const writingLaws: ReadonlyArray<Law> = [
   {
