@@ -115,7 +115,7 @@ const runBytes = 8192
 /** Where fewer bytes arrive there are seldom many frames. */
 const manyBytes = 256
 
-/** A decoder that waits keeps no more spare memory than this. */
+/** A decoder that waits between two frames keeps no more spare memory than this. */
 const idleBytes = 1024
 
 const nothing = new Uint8Array(0)
@@ -191,6 +191,7 @@ export class Framer<In, Reason, Failure> {
     const limit = out.length + max
     if (bytes === undefined || bytes.length === 0) {
       this.#scanKept(out, limit, false)
+      this.#trim()
       return this.#error
     }
     this.#hasArrived = true
@@ -214,18 +215,20 @@ export class Framer<In, Reason, Failure> {
       if (reached < at) at = end
       else {
         at = reached
-        this.#release()
+        this.#from = this.#to = 0
       }
     }
     if (at < bytes.length) {
       if (this.#from === this.#to && this.#error === undefined) at = this.#scan(bytes, at, out, limit, false)
       this.#keep(bytes, at, bytes.length)
     }
+    this.#trim()
     return this.#error
   }
 
   end(out: Array<In>): Failure | undefined {
     if (this.#error === undefined) this.#scanKept(out, Infinity, true)
+    this.#trim()
     return this.#error
   }
 
@@ -286,13 +289,19 @@ export class Framer<In, Reason, Failure> {
 
   #scanKept(out: Array<In>, limit: number, isEnd: boolean): void {
     this.#from = this.#scan(this.#buffer.subarray(0, this.#to), this.#from, out, limit, isEnd)
-    if (this.#from === this.#to) this.#release()
+    if (this.#from === this.#to) this.#from = this.#to = 0
   }
 
-  /** Nothing is kept. */
-  #release(): void {
-    this.#from = this.#to = 0
-    if (this.#buffer.length > idleBytes) this.#buffer = nothing
+  /** Gives up memory that is spare, once for each call: between two frames of one chunk it is soon needed again. */
+  #trim(): void {
+    const kept = this.#to - this.#from
+    if (kept === 0) {
+      if (this.#buffer.length > idleBytes) this.#buffer = nothing
+    } else if (this.#buffer.length > 4 * idleBytes && this.#buffer.length > 8 * kept) {
+      this.#buffer = copyOf(this.#buffer.subarray(this.#from, this.#to))
+      this.#from = 0
+      this.#to = kept
+    }
   }
 
   /** Takes frames from `from` on, and answers with where the first that it left begins. */
