@@ -1,8 +1,8 @@
 /**
  * Frames of bytes with a delimiter behind each, of one or several delimiters of any length.
  *
- * PEP 3153 calls such a frame a chunk, and this its ChunkProtocol: `write_chunk` is `write` here, and `chunk_received`,
- * the callback, is `Connection.forEach`.
+ * PEP 3153 calls such a frame a chunk, and this its ChunkProtocol: `protocol` makes a connection of chunks, as other
+ * codecs do; `chunkProtocol` has the PEP's own style, a callback for what arrives and `writeChunk` for what goes out.
  *
  * **Example** (Answering chunks by callback)
  *
@@ -14,17 +14,22 @@
  *
  * const conversation = Effect.gen(function*() {
  *   const [here, there] = yield* TestTransport.pair()
- *   const chunks = yield* Protocol.attach(Delimited.protocol({ delimiter: "--" }), here)
+ *   const seen: Array<string> = []
+ *   const chunks = yield* Delimited.chunkProtocol(here, { delimiter: "--" }, (chunk) =>
+ *     Effect.sync(() => seen.push(text(chunk))))
  *   yield* there.write(new TextEncoder().encode("a-b--c--"))
  *   yield* there.halfClose
- *   const seen: Array<string> = []
- *   yield* Connection.forEach(chunks, (batch) => Effect.sync(() => seen.push(...batch.map(text))))
- *   return seen
+ *   yield* chunks.ended
+ *   yield* chunks.writeChunk(new TextEncoder().encode("bye"))
+ *   return [...seen, text(yield* Connection.take(there))]
  * })
  *
- * await Effect.runPromise(Effect.scoped(conversation)) // => ["a-b", "c"]
+ * await Effect.runPromise(Effect.scoped(conversation)) // => ["a-b", "c", "bye--"]
  * ```
  */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
 import {
   type BrokenOption,
   copyOf,
@@ -35,6 +40,7 @@ import {
   type OnBrokenOf,
   type SkippedBy
 } from "../Codec.ts"
+import * as Connection from "../Connection.ts"
 import { ContainsDelimiter, CutShort, type DecodeError, EncodeError, TooLong } from "../FrameError.ts"
 import { concat } from "../internal/bytes.ts"
 import { count, oneOf } from "../options.ts"
@@ -116,6 +122,53 @@ export const protocol = <const O extends Options>(
   Uint8Array,
   DecodeError | EncodeError | TransportError
 > => Protocol.fromCodec(codec(options))
+
+/**
+ * PEP 3153's ChunkProtocol, attached to a connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ChunkProtocol<out E, out CE> {
+  /** Writes one chunk and the delimiter behind it (the PEP's `write_chunk`). Waits as `write` of a connection does. */
+  readonly writeChunk: (chunk: Uint8Array) => Effect.Effect<void, E>
+  /**
+   * Waits until nothing more will be received: completes at the end of input, when the last chunk has been handled, and
+   * fails with what ended it before. Interrupted, it stops waiting, and chunks are received as before.
+   */
+  readonly ended: Effect.Effect<void, E | CE>
+}
+
+/**
+ * Chunks by callback: `chunkReceived` is called with each, one after the other, and while one is handled the peer is held
+ * back. An option that is wrong throws `InvalidOption`.
+ *
+ * **Details**
+ *
+ * Until the scope ends, this is the reader of the connection; it fails with `Busy` if another is. A failure of
+ * `chunkReceived`, or a chunk that is broken, ends the receiving and is told by `ended`, and nowhere else. The end of the
+ * scope interrupts the chunk that is being handled; the connection stays open for its own scope to end.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const chunkProtocol = <LE, const O extends Options, CE = never, R = never>(
+  lower: Connection.Connection<Uint8Array, Uint8Array, LE>,
+  options: O,
+  chunkReceived: (chunk: Uint8Array | SkippedBy<OnBrokenOf<O>>) => Effect.Effect<unknown, CE, R>
+): Effect.Effect<
+  ChunkProtocol<LE | DecodeError | EncodeError | TransportError, CE>,
+  LE | DecodeError | EncodeError | TransportError,
+  R | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const upper = yield* protocol(options).attach(lower)
+    const receiving = yield* Effect.forkScoped(
+      Connection.forEach(upper, (batch) => Effect.forEach(batch, chunkReceived, { discard: true })),
+      { startImmediately: true }
+    )
+    return { writeChunk: (chunk) => upper.write(chunk), ended: Fiber.join(receiving) }
+  })
 
 type Delimiters = readonly [Uint8Array, ...Array<Uint8Array>]
 
