@@ -50,6 +50,14 @@ export interface ResolvedOptions {
 export type Wire = duplex.Wire
 
 /**
+ * What a close at the end of a scope may wait for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ScopeExit = "wait" | "clock" | "now"
+
+/**
  * What a medium reports to the connection above it.
  *
  * @category models
@@ -118,7 +126,8 @@ export const resolveOptions = (
  * native error; without it every break is a `Reset`.
  *
  * `scopeExit` says what a close at the end of the scope may wait for: `"wait"` for the limits of the options, by real
- * time, since a finalizer must not wait on a clock that nobody moves; `"now"` for nothing, so that what does not fit
+ * time, since a finalizer must not wait on a clock that nobody moves; `"clock"` for the same by the `Clock` at hand, where
+ * that moves by itself; `"now"` for nothing, so that what does not fit
  * into the medium at once is lost with a warning. `copyMax` (default 16384) is the largest write that is copied; 0 makes
  * every write wait until the medium has it.
  *
@@ -130,7 +139,7 @@ export const toTransport = <const E extends Endpoint.Endpoint>(
   config: {
     readonly info: Info & { readonly endpoint: E }
     readonly options: ResolvedOptions
-    readonly scopeExit: "wait" | "now"
+    readonly scopeExit: ScopeExit
     readonly reasonOf?: ((cause: unknown) => TransportError.Reason) | undefined
     readonly copyMax?: number | undefined
   }
@@ -557,7 +566,7 @@ class Mouth implements Underneath<TransportError.TransportError> {
   }
 
   /** A rule that throws says nothing, and nothing may be left of the connection all the same. */
-  endAtScopeExit(exit: Exit.Exit<unknown, unknown>, scopeExit: "wait" | "now"): Effect.Effect<void> {
+  endAtScopeExit(exit: Exit.Exit<unknown, unknown>, scopeExit: ScopeExit): Effect.Effect<void> {
     const cause = Exit.isFailure(exit) ? exit.cause : undefined
     const ending = Effect.suspend(() =>
       this.options.onScopeExit(exit) === "abort" ? this.abort("scope", cause) : this.closeAtScopeExit(scopeExit)
@@ -566,10 +575,10 @@ class Mouth implements Underneath<TransportError.TransportError> {
   }
 
   /** A finalizer cannot fail: what a close lost is logged, and `closed` fails with it. */
-  closeAtScopeExit(scopeExit: "wait" | "now"): Effect.Effect<void> {
+  closeAtScopeExit(scopeExit: ScopeExit): Effect.Effect<void> {
     const { core } = this
-    const closing = scopeExit === "wait"
-      ? interruptibleFromNow(this.close("scope", undefined, realClock))
+    const closing = scopeExit !== "now"
+      ? interruptibleFromNow(this.close("scope", undefined, scopeExit === "wait" ? realClock : undefined))
       : Effect.suspend(() => {
         core.close("scope", undefined)
         // One turn: what has just been delivered is not counted yet, if this runs inside the delivery.

@@ -1,0 +1,150 @@
+/**
+ * What a simulation itself has to say: why a world did not come to its end, or is not to be trusted.
+ */
+import * as Data from "effect/Data"
+
+/**
+ * A fiber that waits.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Waiting {
+  readonly host: string
+  /** Counted from 1 in the order in which the fibers of a world first ran. */
+  readonly fiber: number
+  /** What it waits on, as far as that can be told. */
+  readonly on: string
+}
+
+/**
+ * Nothing can happen any more, and the world has not ended.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Deadlock extends Data.TaggedError("Deadlock")<{
+  readonly fibers: ReadonlyArray<Waiting>
+  /** Open connections: what is queued and unread at each end. */
+  readonly sockets: ReadonlyArray<string>
+}> {
+  override get message(): string {
+    const fibers = this.fibers.map(({ fiber, host, on }) => `  fiber ${fiber} on ${host} waits on ${on}`)
+    return ["nothing can happen any more", ...fibers, ...this.sockets.map((socket) => `  ${socket}`)].join("\n")
+  }
+}
+
+/**
+ * The world did not end within its budget.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OverBudget extends Data.TaggedError("OverBudget")<{
+  readonly of: "steps" | "virtual" | "wall"
+  readonly max: number
+}> {
+  override get message(): string {
+    const unit = this.of === "steps" ? " steps" : this.of === "virtual" ? " ms of virtual time" : " ms of real time"
+    return `the world did not end within ${this.max}${unit}`
+  }
+}
+
+/**
+ * A program began something that comes back from outside its world, or was resumed from there.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Escaped extends Data.TaggedError("Escaped")<{
+  /** What was called, as `setTimeout`. */
+  readonly source: string
+  readonly host: string
+  readonly fiber: number
+  /** How many events came before. */
+  readonly seq: number
+}> {
+  override get message(): string {
+    return `${this.source} leads out of the world, in fiber ${this.fiber} on ${this.host}, after event ${this.seq}`
+  }
+}
+
+/**
+ * Faults of the plan that never came up.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unfired extends Data.TaggedError("Unfired")<{ readonly faults: ReadonlyArray<string> }> {
+  override get message(): string {
+    return `${this.faults.length} faults of the plan never came up: ${this.faults.join("; ")}`
+  }
+}
+
+/**
+ * Two runs with one seed differ.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Diverged extends Data.TaggedError("Diverged")<{
+  /** The first event that differs, counted from 0. */
+  readonly seq: number
+  readonly first: string
+  readonly second: string
+}> {
+  override get message(): string {
+    return `two runs differ at event ${this.seq}:\n  ${this.first}\n  ${this.second}`
+  }
+}
+
+/**
+ * What is still there when the world has ended.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Leaked extends Data.TaggedError("Leaked")<{ readonly what: ReadonlyArray<string> }> {
+  override get message(): string {
+    return `the world ended and left ${this.what.join("; ")}`
+  }
+}
+
+/**
+ * What is wrong with a name, a link or an option.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidWorld extends Data.TaggedError("InvalidWorld")<{
+  readonly field: string
+  readonly expected: string
+  readonly actual: unknown
+}> {
+  override get message(): string {
+    return `${this.field} must be ${this.expected}, and is ${JSON.stringify(this.actual)}`
+  }
+}
+
+/**
+ * A host ended while something ran on it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class HostEnded extends Data.TaggedError("HostEnded")<{
+  readonly host: string
+  readonly by: "stop" | "kill" | "powerOff"
+}> {
+  override get message(): string {
+    return `${this.host} ended by ${this.by}`
+  }
+}
+
+/**
+ * Why a run did not end as its world did.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SimError = Deadlock | OverBudget | Escaped | Unfired | Diverged | Leaked | InvalidWorld

@@ -1,0 +1,120 @@
+/**
+ * Tasks that are ready to run. Those of one lane run in order; lanes compete, and a strategy says which is next.
+ *
+ * A fiber's dispatcher is a lane, as Effect's contract wants it, and so is each direction of a connection: bytes of one
+ * direction are never reordered. A timer alone is a lane of its own.
+ */
+import type { Strategy } from "./strategies.ts"
+
+export interface Task {
+  readonly run: () => void
+  /** Lower numbers run first; equal ones in the order of their coming. */
+  readonly priority: number
+  /** The event that made it. */
+  readonly cause: number
+}
+
+/** Whose tasks a lane has: they run, wait, or are dropped with it. */
+export interface Owner {
+  state: "running" | "paused" | "gone"
+  /** Lanes with tasks, while it is paused. */
+  readonly parked: Array<Lane>
+}
+
+export class Lane {
+  readonly owner: Owner
+  /** For strategies that rank lanes. */
+  rank: number | undefined = undefined
+  #tasks: Array<Task> = []
+  #head = 0
+
+  constructor(owner: Owner) {
+    this.owner = owner
+  }
+
+  get size(): number {
+    return this.#tasks.length - this.#head
+  }
+
+  add(task: Task): void {
+    const tasks = this.#tasks
+    let at = tasks.length
+    while (at > this.#head && tasks[at - 1]!.priority > task.priority) at--
+    if (at === tasks.length) tasks.push(task)
+    else tasks.splice(at, 0, task)
+  }
+
+  take(): Task {
+    const task = this.#tasks[this.#head++]!
+    if (this.#head === this.#tasks.length) this.drop()
+    return task
+  }
+
+  takeAll(): Array<Task> {
+    const all = this.#head === 0 ? this.#tasks : this.#tasks.slice(this.#head)
+    this.#tasks = []
+    this.#head = 0
+    return all
+  }
+
+  drop(): void {
+    this.#tasks.length = 0
+    this.#head = 0
+  }
+}
+
+export class ReadyLanes {
+  readonly #ready: Array<Lane> = []
+  /** What is left of a lane that is drained at once. */
+  #batch: Array<Task> = []
+  #batchAt = 0
+  #batchOwner: Owner | undefined = undefined
+
+  get isEmpty(): boolean {
+    return this.#ready.length === 0 && this.#batchAt === this.#batch.length
+  }
+
+  add(lane: Lane, task: Task): void {
+    const { owner } = lane
+    if (owner.state === "gone") return
+    if (lane.size === 0) (owner.state === "paused" ? owner.parked : this.#ready).push(lane)
+    lane.add(task)
+  }
+
+  /** Its owner was paused, or is gone. */
+  withdraw(owner: Owner): void {
+    for (let i = this.#ready.length - 1; i >= 0; i--) {
+      const lane = this.#ready[i]!
+      if (lane.owner !== owner) continue
+      this.#ready.splice(i, 1)
+      if (owner.state === "paused") owner.parked.unshift(lane)
+      else lane.drop()
+    }
+    if (owner.state !== "gone") return
+    for (const lane of owner.parked) lane.drop()
+    owner.parked.length = 0
+    if (this.#batchOwner === owner) this.#batchAt = this.#batch.length
+  }
+
+  /** Its owner goes on. */
+  readmit(owner: Owner): void {
+    this.#ready.push(...owner.parked.splice(0))
+  }
+
+  /** The next task; there has to be one. */
+  take(strategy: Strategy): Task {
+    if (this.#batchAt < this.#batch.length) return this.#batch[this.#batchAt++]!
+    const at = this.#ready.length === 1 ? 0 : strategy.pick(this.#ready)
+    const lane = this.#ready[at]!
+    if (strategy.isBatched) {
+      this.#ready.splice(at, 1)
+      this.#batch = lane.takeAll()
+      this.#batchAt = 1
+      this.#batchOwner = lane.owner
+      return this.#batch[0]!
+    }
+    const task = lane.take()
+    if (lane.size === 0) this.#ready.splice(at, 1)
+    return task
+  }
+}

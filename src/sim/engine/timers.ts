@@ -1,0 +1,89 @@
+/**
+ * What is to happen later: a heap by time, and by the order of its making where times are equal.
+ */
+import type { Lane } from "./lanes.ts"
+
+export interface Timer {
+  /** Nanoseconds of the world. */
+  readonly atNs: number
+  readonly order: number
+  /** What runs then; nothing once it was cancelled. */
+  run: (() => void) | undefined
+  /** Where it queues when its time has come. */
+  readonly lane: Lane
+  /** The event that made it. */
+  readonly cause: number
+}
+
+export class Timers {
+  readonly #heap: Array<Timer> = []
+  #cancelled = 0
+
+  get size(): number {
+    return this.#heap.length - this.#cancelled
+  }
+
+  add(timer: Timer): void {
+    const heap = this.#heap
+    let at = heap.length
+    heap.push(timer)
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if (!isBefore(timer, heap[parent]!)) break
+      heap[at] = heap[parent]!
+      at = parent
+    }
+    heap[at] = timer
+  }
+
+  cancel(timer: Timer): void {
+    if (timer.run === undefined) return
+    timer.run = undefined
+    this.#cancelled++
+    // Cancelled ones go when their time comes; where they are most of the heap, at once.
+    if (this.#cancelled > 64 && this.#cancelled * 2 > this.#heap.length) this.#compact()
+  }
+
+  /** The earliest that still stands. */
+  peek(): Timer | undefined {
+    const heap = this.#heap
+    while (heap.length > 0 && heap[0]!.run === undefined) {
+      this.#removeFirst()
+      this.#cancelled--
+    }
+    return heap[0]
+  }
+
+  /** Takes out what `peek` answered. */
+  take(): Timer | undefined {
+    const first = this.peek()
+    if (first !== undefined) this.#removeFirst()
+    return first
+  }
+
+  #removeFirst(): void {
+    const heap = this.#heap
+    const last = heap.pop()!
+    const { length } = heap
+    if (length === 0) return
+    let at = 0
+    while (true) {
+      let child = 2 * at + 1
+      if (child >= length) break
+      if (child + 1 < length && isBefore(heap[child + 1]!, heap[child]!)) child++
+      if (!isBefore(heap[child]!, last)) break
+      heap[at] = heap[child]!
+      at = child
+    }
+    heap[at] = last
+  }
+
+  #compact(): void {
+    const standing = this.#heap.filter((timer) => timer.run !== undefined)
+    this.#heap.length = 0
+    this.#cancelled = 0
+    for (const timer of standing) this.add(timer)
+  }
+}
+
+const isBefore = (a: Timer, b: Timer): boolean => a.atNs < b.atNs || (a.atNs === b.atNs && a.order < b.order)

@@ -1,0 +1,230 @@
+/**
+ * One life of a host's programs, from a boot to an end: its fibers, and the services that they are given.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Inspectable from "effect/Inspectable"
+import * as Logger from "effect/Logger"
+import * as Random from "effect/Random"
+import * as Scheduler from "effect/Scheduler"
+import { Network } from "../Network.ts"
+import type { Engine } from "./engine/engine.ts"
+import { Lane, type Owner } from "./engine/lanes.ts"
+import type { Host } from "./net/hosts.ts"
+import { HostEnded } from "./SimError.ts"
+
+/** A host's clock: what it shows, and how fast it goes. */
+export class HostClock {
+  /** Added to the time of day. */
+  offsetMillis = 0
+  readonly #engine: Engine
+  /** 1 for a clock that is right. */
+  #rate = 1
+  #sinceNs = 0
+  #nanosThen = 0
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  set rate(rate: number) {
+    this.#nanosThen = this.monotonicNanos
+    this.#sinceNs = this.#engine.nowNs
+    this.#rate = rate
+  }
+
+  get monotonicNanos(): number {
+    return this.#nanosThen + Math.round((this.#engine.nowNs - this.#sinceNs) * this.#rate)
+  }
+
+  get wallMillis(): number {
+    return startMillis + this.monotonicNanos / 1e6 + this.offsetMillis
+  }
+
+  /** How long the world takes for so much of this clock. */
+  worldNanos(nanos: number): number {
+    return nanos / this.#rate
+  }
+}
+
+/** 2000-01-01T00:00:00Z: when all worlds begin. */
+const startMillis = 946_684_800_000
+
+/** An effect that runs on a host. */
+export class Task<A, E> {
+  #exit: Exit.Exit<A, E | HostEnded> | undefined = undefined
+  #waiters: Array<() => void> = []
+
+  /** One that has ended. */
+  static ended<A, E>(exit: Exit.Exit<A, E | HostEnded>): Task<A, E> {
+    const task = new Task<A, E>()
+    task.end(exit)
+    return task
+  }
+
+  /** For those who are not of the world. */
+  onEnd(listener: (exit: Exit.Exit<A, E | HostEnded>) => void): void {
+    this.#waiters.push(() => listener(this.#exit!))
+  }
+
+  end(exit: Exit.Exit<A, E | HostEnded>): void {
+    if (this.#exit !== undefined) return
+    this.#exit = exit
+    for (const wake of this.#waiters.splice(0)) wake()
+  }
+
+  readonly ended: Effect.Effect<A, E | HostEnded> = Effect.suspend(() =>
+    this.#exit ?? Effect.callback<A, E | HostEnded>((resume) => {
+      const wake = () => resume(this.#exit!)
+      this.#waiters.push(wake)
+      return Effect.sync(() => {
+        this.#waiters = this.#waiters.filter((one) => one !== wake)
+      })
+    })
+  )
+}
+
+export class Life {
+  readonly owner: Owner
+  readonly context: Context.Context<Network>
+  readonly #engine: Engine
+  readonly #host: Host
+  readonly #lane: Lane
+  readonly #running = new Map<Task<any, any>, Fiber.Fiber<unknown, unknown> | undefined>()
+
+  constructor(options: {
+    readonly engine: Engine
+    readonly host: Host
+    readonly owner: Owner
+    readonly clock: HostClock
+    readonly scheduler: Scheduler.Scheduler
+    readonly network: Network["Service"]
+    /** What fibers are numbered by here. */
+    readonly fiberNow: () => number
+  }) {
+    const { clock, engine, fiberNow, host, owner } = options
+    this.owner = owner
+    this.#engine = engine
+    this.#host = host
+    this.#lane = new Lane(owner)
+    const print = (...parts: ReadonlyArray<unknown>) =>
+      engine.recording.add("print", host.name, { note: parts.map(textOf).join(" ") })
+    this.context = Context.empty().pipe(
+      Context.add(Scheduler.Scheduler, options.scheduler),
+      Context.add(Clock.Clock, clockOf(engine, clock, owner)),
+      Context.add(Random.Random, randomOf(engine, host.name)),
+      Context.add(Console.Console, consoleOf(print)),
+      Context.add(Logger.CurrentLoggers, new Set([loggerOf(print, fiberNow)])),
+      Context.add(Network, options.network)
+    )
+  }
+
+  /** Begins in a task of this life. */
+  start<A, E, R>(effect: Effect.Effect<A, E, R>, context: Context.Context<R>): Task<A, E> {
+    const task = new Task<A, E>()
+    this.#running.set(task, undefined)
+    this.#engine.post(this.#lane, () => {
+      const all = Context.merge(context, this.context) as Context.Context<R>
+      const fiber = Effect.runForkWith(all)(effect)
+      this.#running.set(task, fiber)
+      fiber.addObserver((exit) => {
+        this.#running.delete(task)
+        task.end(exit)
+      })
+    })
+    return task
+  }
+
+  interrupt(task: Task<any, any>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const fiber = this.#running.get(task)
+      return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
+    })
+  }
+
+  /** Interrupts what runs, and waits for its finalizers. */
+  get interruptAll(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      Fiber.interruptAll(Array.from(this.#running.values()).filter((fiber) => fiber !== undefined))
+    )
+  }
+
+  /** Nothing of it runs any more. */
+  discard(by: HostEnded["by"]): void {
+    this.#engine.discard(this.owner)
+    const left = Array.from(this.#running.keys())
+    this.#running.clear()
+    for (const task of left) task.end(Exit.fail(new HostEnded({ host: this.#host.name, by })))
+  }
+}
+
+const clockOf = (engine: Engine, clock: HostClock, owner: Owner): Clock.Clock => {
+  const monotonic = () => BigInt(clock.monotonicNanos)
+  const wall = () => BigInt(Math.floor(clock.wallMillis * 1000)) * 1000n
+  return {
+    currentTimeMillisUnsafe: () => Math.floor(clock.wallMillis),
+    currentTimeMillis: Effect.sync(() => Math.floor(clock.wallMillis)),
+    currentTimeNanosUnsafe: wall,
+    currentTimeNanos: Effect.sync(wall),
+    monotonicTimeNanosUnsafe: monotonic,
+    monotonicTimeNanos: Effect.sync(monotonic),
+    sleep: (duration) => {
+      const nanos = Duration.toMillis(duration) * 1e6
+      if (nanos <= 0) return Effect.yieldNow
+      if (nanos === Infinity) return Effect.never
+      return Effect.callback((resume) => {
+        const timer = engine.at(engine.nowNs + clock.worldNanos(nanos), owner, () => resume(Effect.void))
+        return Effect.sync(() => engine.cancel(timer))
+      })
+    }
+  }
+}
+
+const randomOf = (engine: Engine, host: string): typeof Random.Random.Service => {
+  const stream = engine.stream(`random:${host}`)
+  return {
+    nextDoubleUnsafe: () => stream.fraction(),
+    nextIntUnsafe: () => (stream.below(2 ** 22) - 2 ** 21) * 2 ** 32 + stream.next()
+  }
+}
+
+/** What is printed is part of what happened. */
+const consoleOf = (print: (...parts: ReadonlyArray<unknown>) => void): Console.Console => {
+  const nothing = () => {}
+  return {
+    assert: (condition, ...parts) => condition ? undefined : print("assertion failed:", ...parts),
+    clear: nothing,
+    count: nothing,
+    countReset: nothing,
+    debug: print,
+    dir: print,
+    dirxml: print,
+    error: print,
+    group: print,
+    groupCollapsed: print,
+    groupEnd: nothing,
+    info: print,
+    log: print,
+    table: print,
+    time: nothing,
+    timeEnd: nothing,
+    timeLog: nothing,
+    trace: print,
+    warn: print
+  }
+}
+
+const loggerOf = (print: (...parts: ReadonlyArray<unknown>) => void, fiberNow: () => number) =>
+  Logger.make<unknown, void>(({ cause, logLevel, message }) => {
+    const parts = Array.isArray(message) ? message : [message]
+    const causes = cause.reasons.length > 0 ? [Cause.pretty(cause)] : []
+    print(`${logLevel.toUpperCase()} (#${fiberNow()}):`, ...parts, ...causes)
+  })
+
+const textOf = (part: unknown): string => typeof part === "string" ? part : Inspectable.toStringUnknown(part, 0)

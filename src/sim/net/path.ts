@@ -1,0 +1,105 @@
+/**
+ * One way between two hosts: how long what is sent takes, how much goes a second, and whether anything goes at all.
+ */
+import type { Engine } from "../engine/engine.ts"
+import type { Lane, Owner } from "../engine/lanes.ts"
+import type { Prng } from "../engine/prng.ts"
+import type { Latency, LinkSettings } from "./settings.ts"
+
+/** What keeps its order on the way. */
+export interface Carried {
+  readonly lane: Lane
+  /** When the latest of it arrives: nothing overtakes. */
+  arrivesNs: number
+}
+
+/** TCP tries again after 200 ms, and then after twice as long each time, up to 120 s (RFC 6298; as Linux does it). */
+const retryFirstNs = 200e6
+const retryMaxNs = 120e9
+
+export class Path {
+  readonly name: string
+  settings: LinkSettings
+  readonly #engine: Engine
+  readonly #owner: Owner
+  readonly #prng: Prng
+  /** When the line is free again, where it has a rate. */
+  #freeNs = 0
+  #blocks = 0
+  #held: Array<
+    { readonly bytes: number; readonly carried: Carried; readonly run: () => void; readonly sinceNs: number }
+  > = []
+
+  constructor(engine: Engine, owner: Owner, name: string, settings: LinkSettings) {
+    this.#engine = engine
+    this.#owner = owner
+    this.name = name
+    this.settings = settings
+    this.#prng = engine.stream(`link:${name}`)
+  }
+
+  get isBlocked(): boolean {
+    return this.#blocks > 0
+  }
+
+  /** Nothing arrives that is sent from now on. TCP sends it again: when the way is free, it arrives late. */
+  block(): void {
+    this.#blocks++
+  }
+
+  unblock(): void {
+    if (--this.#blocks > 0) return
+    const { nowNs } = this.#engine
+    for (const { bytes, carried, run, sinceNs } of this.#held.splice(0)) {
+      // The next time at which TCP tries.
+      let tryNs = sinceNs
+      for (let wait = retryFirstNs; tryNs < nowNs; wait = Math.min(2 * wait, retryMaxNs)) tryNs += wait
+      this.#carryFrom(tryNs, bytes, carried, run)
+    }
+  }
+
+  carry(bytes: number, carried: Carried, run: () => void): void {
+    if (this.#blocks > 0) this.#held.push({ bytes, carried, run, sinceNs: this.#engine.nowNs })
+    else this.#carryFrom(this.#engine.nowNs, bytes, carried, run)
+  }
+
+  #carryFrom(fromNs: number, bytes: number, carried: Carried, run: () => void): void {
+    const { bytesPerSecond, latency } = this.settings
+    let departsNs = fromNs
+    if (bytesPerSecond !== undefined && bytes > 0) {
+      departsNs = this.#freeNs = Math.max(fromNs, this.#freeNs) + Math.ceil(bytes * 1e9 / bytesPerSecond)
+    }
+    carried.arrivesNs = Math.max(departsNs + drawn(latency, this.#prng), carried.arrivesNs)
+    this.#engine.at(carried.arrivesNs, this.#owner, run, carried.lane)
+  }
+}
+
+const drawn = (latency: Latency, prng: Prng): number => {
+  switch (latency._tag) {
+    case "fixed":
+      return latency.nanos
+    case "uniform":
+      return latency.minNanos + Math.floor(prng.fraction() * (latency.maxNanos - latency.minNanos))
+    case "exponential":
+      return latency.minNanos + Math.floor(-logarithm(1 - prng.fraction()) * (latency.meanNanos - latency.minNanos))
+    case "longTail":
+      return prng.chance(latency.tailProbability)
+        ? latency.maxNanos + Math.floor(prng.fraction() * (latency.tailNanos - latency.maxNanos))
+        : latency.minNanos + Math.floor(prng.fraction() * (latency.maxNanos - latency.minNanos))
+  }
+}
+
+/** Of a number in (0, 1], by additions and multiplications alone: `Math.log` may differ between engines in its last bit. */
+const logarithm = (value: number): number => {
+  let halvings = 0
+  while (value < 0.75) {
+    value *= 2
+    halvings++
+  }
+  // ln(x) = 2 artanh((x - 1) / (x + 1))
+  const ratio = (value - 1) / (value + 1)
+  const square = ratio * ratio
+  let sum = 0
+  for (let term = 21; term >= 1; term -= 2) sum = sum * square + 1 / term
+  return 2 * ratio * sum - halvings * Math.LN2
+}
