@@ -474,12 +474,14 @@ export class Duplex {
     return "Unknown"
   }
 
-  /** Completes when everything accepted so far has left user space. The caller has asked `writeFault`. */
+  /** Completes when everything accepted so far has left user space. */
   flush(write: Write): void {
     write.position = this.#accepted
     this.#begun.push(write)
     this.#flush()
     this.#wakeTaken()
+    // Its caller may have looked at the connection some steps ago: nobody would ever wake one that comes after the end.
+    if (this.life === "ended") this.#failBegun(this.fault ?? closedBy("close"))
     this.#settle()
   }
 
@@ -585,9 +587,13 @@ export class Duplex {
     this.#wakeAll(this.#finishWaiters, fault)
     this.#wakeAll(this.#flushedWaiters, fault)
     this.lostBytes = this.#outputBytes
-    for (const write of this.#begun.splice(0)) this.#ready.push(() => write.resume(fault, "Unknown"))
+    this.#failBegun(fault)
     this.#output.clear()
     this.#outputBytes = this.#inFlight = 0
+  }
+
+  #failBegun(fault: Fault): void {
+    for (const write of this.#begun.splice(0)) this.#ready.push(() => write.resume(fault, "Unknown"))
   }
 
   #failLine(fault: Fault): void {

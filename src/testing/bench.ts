@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
+import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as Connection from "../Connection.ts"
@@ -124,7 +125,9 @@ export const makeBench = (subject: Subject): Bench => {
 
   const start = <A, E>(effect: Effect.Effect<A, E>) =>
     Effect.acquireRelease(
-      Effect.forkDetach(effect),
+      // Laws count on the order of what they start, also where a scheduler interrupts fibers anywhere.
+      // @effect-diagnostics-next-line strictEffectProvide:off
+      Effect.provideService(Effect.forkDetach(effect), Scheduler.PreventSchedulerYield, true),
       (fiber) => Effect.sync(() => fiber.interruptUnsafe())
     )
 

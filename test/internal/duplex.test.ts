@@ -360,6 +360,19 @@ describe("Duplex: writing", () => {
     assert.deepStrictEqual([later.came, withdrawn.came], [["success Unknown"], []])
   })
 
+  it("answers a flush that comes after the end, of bytes that went down with it and of those that did not", () => {
+    for (const takesAtOnce of [true, false]) {
+      const { duplex, medium } = open()
+      medium.takesAtOnce = takesAtOnce
+      duplex.writeNow(bytes(3))
+      duplex.flushNow()
+      duplex.abort(closedBy("abort"))
+      const flush = writeOf(0)
+      duplex.flush(flush.write)
+      assert.deepStrictEqual(flush.came, [takesAtOnce ? "success Unknown" : "Closed Unknown"])
+    }
+  })
+
   it("that goes down with the connection says what was sent, and how much was lost", () => {
     for (const end of ["abort", "broken"] as const) {
       const { duplex, medium, port } = open()
