@@ -27,14 +27,14 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Connection, HalfCloseable } from "./Connection.ts"
 import { isHalfCloseable } from "./Connection.ts"
-import { inFront } from "./inFront.ts"
-import { checkTimeout, closedBy, observe, refusal, refuse, timedOut } from "./intake.ts"
+import { inFront } from "./flow/inFront.ts"
+import { checkTimeout, closedBy, observe, refusal, refuse, timedOut } from "./flow/intake.ts"
+import { type Full, makeReservoir } from "./flow/reservoir.ts"
+import { makeThrough, stopAfter } from "./flow/through.ts"
 import { type Level as LevelModel, setStack, stacksOf } from "./internal/levels.ts"
 import { TokenBucket } from "./internal/tokenBucket.ts"
 import { underneath } from "./internal/underneath.ts"
 import type { Producer, Unpausable } from "./Producer.ts"
-import { type Full, makeReservoir } from "./reservoir.ts"
-import { makeThrough, stopAfter } from "./through.ts"
 import type * as TransportError from "./TransportError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ export {
    * @since 0.1.0
    */
   Full
-} from "./reservoir.ts"
+} from "./flow/reservoir.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Services

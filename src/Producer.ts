@@ -18,14 +18,14 @@ import * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Calling } from "./calling.ts"
 import type { Connection } from "./Connection.ts"
 import * as Consumers from "./Consumer.ts"
 import type { Consumer } from "./Consumer.ts"
-import { End, WriteFailed } from "./ending.ts"
-import { Generating, Wait } from "./generating.ts"
+import { Calling } from "./flow/calling.ts"
+import { End, WriteFailed } from "./flow/ending.ts"
+import { Generating, Wait } from "./flow/generating.ts"
+import { driven, type Pulling } from "./flow/pulling.ts"
 import { isCount } from "./internal/check.ts"
-import { driven, type Pulling } from "./pulling.ts"
 import * as TransportError from "./TransportError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ export {
    * @since 0.1.0
    */
   WriteFailed
-} from "./ending.ts"
+} from "./flow/ending.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Services
@@ -230,7 +230,7 @@ export {
    * @since 0.1.0
    */
   Wait
-} from "./generating.ts"
+} from "./flow/generating.ts"
 
 /**
  * Waits in a generator, and answers with the effect's result: for when there is no item yet. A failure is thrown in the

@@ -46,6 +46,8 @@ const dataModules =
 /** The room of a file, given by its path below `src`. */
 const roomOf = (file: string): Room | undefined => {
   const [first = "", ...rest] = file.split("/")
+  // What consumers and producers, and machines over connections, are made of: contracts import it.
+  if (rest.length > 0 && (first === "flow" || first === "machine")) return "contract"
   if (rest.length > 0) return first in floors && /^[a-z]/.test(first) ? first as Room : undefined
   if (first === "index.ts") return "roof"
   return first === "TestTransport.ts" ? "TestTransport" : "contract"

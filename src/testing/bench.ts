@@ -126,7 +126,6 @@ export const makeBench = (subject: Subject): Bench => {
   const start = <A, E>(effect: Effect.Effect<A, E>) =>
     Effect.acquireRelease(
       // Laws count on the order of what they start, also where a scheduler interrupts fibers anywhere.
-      // @effect-diagnostics-next-line strictEffectProvide:off
       Effect.provideService(Effect.forkDetach(effect), Scheduler.PreventSchedulerYield, true),
       (fiber) => Effect.sync(() => fiber.interruptUnsafe())
     )

@@ -12,12 +12,12 @@ import * as Fiber from "effect/Fiber"
 import type * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { AnyOptions, Buffered, Level, Marks, Of, Policy, Shedding, WriteError } from "./Consumer.ts"
+import type { AnyOptions, Buffered, Level, Marks, Of, Policy, Shedding, WriteError } from "../Consumer.ts"
+import { isCount } from "../internal/check.ts"
+import { setStack } from "../internal/levels.ts"
+import { BadSize, type Fault, type Marks as MarksModel, WaterBuffer, type Writer } from "../internal/waterBuffer.ts"
+import * as TransportError from "../TransportError.ts"
 import { checkTimeout, closedBy, errorOf, Intake, observe, refuse, timedOut } from "./intake.ts"
-import { isCount } from "./internal/check.ts"
-import { setStack } from "./internal/levels.ts"
-import { BadSize, type Fault, type Marks as MarksModel, WaterBuffer, type Writer } from "./internal/waterBuffer.ts"
-import * as TransportError from "./TransportError.ts"
 
 /** For the public: see `Consumer.Full`. */
 export class Full extends Data.TaggedError("Full")<{ readonly name: string; readonly highWaterMark: number }> {

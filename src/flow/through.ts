@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
-import type { Consumer, Level } from "./Consumer.ts"
+import type { Consumer, Level } from "../Consumer.ts"
+import { setStack } from "../internal/levels.ts"
+import * as TransportError from "../TransportError.ts"
 import { closedBy, Intake, observe } from "./intake.ts"
-import { setStack } from "./internal/levels.ts"
-import * as TransportError from "./TransportError.ts"
 
 /** Passes each item on as it comes. A write that has not returned by the end of the turn is one that waits. */
 class Through<A, E> {

@@ -9,11 +9,11 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
-import type { Consumer } from "./Consumer.ts"
+import type { Consumer } from "../Consumer.ts"
+import { Gate } from "../internal/gate.ts"
+import type { Finite } from "../Producer.ts"
+import * as TransportError from "../TransportError.ts"
 import { End, WriteFailed } from "./ending.ts"
-import { Gate } from "./internal/gate.ts"
-import type { Finite } from "./Producer.ts"
-import * as TransportError from "./TransportError.ts"
 
 export type Pulling<A, E> = Pull.Pull<NonEmptyReadonlyArray<A>, E>
 

@@ -6,10 +6,10 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type { Consumer } from "./Consumer.ts"
+import type { Consumer } from "../Consumer.ts"
+import type { Emitter, Finite } from "../Producer.ts"
+import * as TransportError from "../TransportError.ts"
 import { End, WriteFailed } from "./ending.ts"
-import type { Emitter, Finite } from "./Producer.ts"
-import * as TransportError from "./TransportError.ts"
 
 interface Handle {
   readonly pause: () => void

@@ -7,11 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
-import type { Buffered, Consumer, Options } from "./Consumer.ts"
+import type { Buffered, Consumer, Options } from "../Consumer.ts"
+import { Watched } from "../internal/watched.ts"
+import type * as TransportError from "../TransportError.ts"
 import { closedBy } from "./intake.ts"
-import { Watched } from "./internal/watched.ts"
 import { makeReservoir } from "./reservoir.ts"
-import type * as TransportError from "./TransportError.ts"
 
 /** A buffer in front of `self`, which `step` moves one item from. */
 export const inFront = <A, E>(

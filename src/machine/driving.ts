@@ -12,12 +12,12 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
+import { type Connection, isHalfCloseable, type Reader } from "../Connection.ts"
+import { Driver } from "../internal/driver.ts"
+import type { Machine } from "../Machine.ts"
+import { closedError, readerBusy } from "../refusal.ts"
+import type { TransportError } from "../TransportError.ts"
 import { type Alarm, makeAlarm } from "./alarm.ts"
-import { type Connection, isHalfCloseable, type Reader } from "./Connection.ts"
-import { Driver } from "./internal/driver.ts"
-import type { Machine } from "./Machine.ts"
-import { closedError, readerBusy } from "./refusal.ts"
-import type { TransportError } from "./TransportError.ts"
 
 /** Runs the machine until the peer's input ends. Each chunk's answer is sent before the next chunk is taken. */
 export const drive = <Event, E, LE>(
