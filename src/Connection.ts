@@ -17,6 +17,7 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { Splice } from "./internal/splice.ts"
 import { type Underneath, underneath } from "./internal/underneath.ts"
+import { withReader } from "./once.ts"
 import { delivery } from "./TransportError.ts"
 
 /**
@@ -103,8 +104,8 @@ export const isHalfCloseable = <C extends Connection<any, any, any>>(self: C): s
 export const take = <In, Out, E>(self: Connection<In, Out, E>): Pull.Pull<In, E> =>
   withReader(
     self,
-    (reader, restore) =>
-      Effect.flatMap(restore(reader.pull), (items) =>
+    (reader) =>
+      Effect.flatMap(reader.pull, (items) =>
         items.length === 1 ? Effect.succeed(items[0]) : Effect.as(reader.unread(items.slice(1)), items[0]))
   )
 
@@ -396,36 +397,37 @@ const bothOf = <E, E2>(one: Effect.Effect<void, E>, other: Effect.Effect<void, E
   )
 
 /** Runs `f` with the lease. `restore` marks what may be interrupted: between a pull and its `unread` nothing may. */
-const withReader = <In, Out, E, A, E2>(
-  self: Connection<In, Out, E>,
-  f: (
-    reader: Reader<In, E>,
-    restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E2>
-): Effect.Effect<A, E | E2> =>
-  Effect.scoped(Effect.uninterruptibleMask((restore) => Effect.flatMap(self.reader, (reader) => f(reader, restore))))
-
 const pullAtMost = <In, E>(reader: Reader<In, E>, max: number): Pull.Pull<NonEmptyReadonlyArray<In>, E> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(reader.pull), (items) =>
-      items.length <= max
-        ? Effect.succeed(items)
-        : Effect.as(
-          reader.unread(items.slice(max)),
-          items.slice(0, max) as unknown as NonEmptyReadonlyArray<In>
-        ))
-  )
+  pullThen(reader, (items) =>
+    items.length <= max
+      ? Effect.succeed(items)
+      : Effect.as(reader.unread(items.slice(max)), items.slice(0, max) as unknown as NonEmptyReadonlyArray<In>))
 
 /** Interrupted while the observer looks on, the batch goes back, since its caller will not have it. */
 const tapPull = <In, E>(
   reader: Reader<In, E>,
   onRead: (items: ReadonlyArray<In>) => Effect.Effect<void>
 ): Pull.Pull<NonEmptyReadonlyArray<In>, E> =>
+  pullThen(
+    reader,
+    (items, restore) => Effect.as(Effect.onInterrupt(restore(onRead(items)), () => reader.unread(items)), items)
+  )
+
+/** What a pull brings, worked on and handed over in the last step; interrupted before it, what is left of it goes back. */
+const pullThen = <In, E>(
+  reader: Reader<In, E>,
+  f: (
+    items: NonEmptyReadonlyArray<In>,
+    restore: <A, E2, R>(effect: Effect.Effect<A, E2, R>) => Effect.Effect<A, E2, R>
+  ) => Effect.Effect<NonEmptyReadonlyArray<In>>
+): Pull.Pull<NonEmptyReadonlyArray<In>, E> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(
-      restore(reader.pull),
-      (items) => Effect.as(Effect.onInterrupt(restore(onRead(items)), () => reader.unread(items)), items)
-    )
+    Effect.flatMap(restore(reader.pull), (items) =>
+      Effect.flatMap(f(items, restore), (kept) =>
+        Effect.catchCause(
+          restore(Effect.sync(() => kept)),
+          (cause) => Effect.andThen(reader.unread(kept), Effect.failCause(cause))
+        )))
   )
 
 const untilDone = <A, E, R>(step: Effect.Effect<A, E, R>): Effect.Effect<void, Pull.ExcludeDone<E>, R> =>

@@ -33,6 +33,7 @@ import { type Connection, type HalfCloseable, isHalfCloseable, type Reader } fro
 import { underneath } from "./internal/underneath.ts"
 import type { Machine } from "./Machine.ts"
 import { attachMachine } from "./machine/driving.ts"
+import { type Hold, setOnce, single } from "./once.ts"
 import { readerBusy, refuseReading } from "./refusal.ts"
 import { InvalidOption, type TransportError } from "./TransportError.ts"
 
@@ -305,7 +306,7 @@ class Attachment<LE> {
         this.decoding!.drop()
         return end
       })
-    return withHalfCloseOf<Framed<In, Out, LE | DE | EE | TransportError>>(lower, {
+    const upper = withHalfCloseOf<Framed<In, Out, LE | DE | EE | TransportError>>(lower, {
       reader: Effect.map(this.leased(decoding), (lease) => this.readerOf(decoding, lease)),
       write: (frame) => Effect.suspend(() => sendOne(frame)),
       writeAll: (frames) => Effect.suspend(() => sendAll(frames)),
@@ -329,6 +330,23 @@ class Attachment<LE> {
             new InvalidOption({ field: "bytes", expected: "a non-negative integer", actual: bytes })
           )
     })
+    setOnce(upper, single(() => this.hold(decoding)))
+    return upper
+  }
+
+  /** A lease for a single read. */
+  hold<In, DE>(
+    decoding: Decoding<In, DE>
+  ): Hold<In, LE | DE | TransportError> | Effect.Effect<never, TransportError> {
+    if (this.lease !== undefined || this.decoding !== decoding) return this.busy()
+    const held: Array<In> = []
+    return {
+      reader: this.readerOf(decoding, this.lease = {}, held),
+      end: (isRead) => {
+        this.lease = undefined
+        if (!isRead && held.length > 0) decoding.unread(held)
+      }
+    }
   }
 
   leased(decoding: Decoding<any, any>): Effect.Effect<object, TransportError, Scope.Scope> {
@@ -343,12 +361,14 @@ class Attachment<LE> {
     )
   }
 
-  readerOf<In, DE>(decoding: Decoding<In, DE>, lease: object): Reader<In, LE | DE | TransportError> {
+  /** What is pulled and not put back is noted in `held`. */
+  readerOf<In, DE>(decoding: Decoding<In, DE>, lease: object, held?: Array<In>): Reader<In, LE | DE | TransportError> {
     // What this lease has pulled and not put back.
     let pulled = 0
     const handOut = Effect.sync(() => {
       const frames = decoding.handOut()
       pulled += frames.length
+      if (held !== undefined) { for (const frame of frames) held.push(frame) }
       return frames
     })
     type Pulling = Pull.Pull<NonEmptyReadonlyArray<In>, LE | DE | TransportError>
@@ -382,6 +402,7 @@ class Attachment<LE> {
         Effect.suspend(() => {
           if (frames.length > pulled) return Effect.die(new Error("Reader.unread: more than this lease has pulled"))
           pulled -= frames.length
+          held?.splice(held.length - frames.length)
           decoding.unread(frames)
           return Effect.void
         }),

@@ -26,6 +26,7 @@ import type { Machine } from "./Machine.ts"
 import { makeAlarm } from "./machine/alarm.ts"
 import { drive } from "./machine/driving.ts"
 import { Network } from "./Network.ts"
+import { withReader } from "./once.ts"
 import * as TransportError from "./TransportError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -244,19 +245,17 @@ export const read: {
   (self: Transport, bytesMax: number): Pull.Pull<Uint8Array, TransportError.TransportError> =>
     Effect.suspend(() =>
       isCount(bytesMax, 1)
-        ? Effect.scoped(Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(self.reader, (reader) =>
-            Effect.flatMap(restore(reader.pull), (chunks) => {
-              const first = chunks[0]
-              const rest = first.length > bytesMax
-                ? [first.subarray(bytesMax), ...chunks.slice(1)]
-                : chunks.slice(1)
-              return Effect.as(
-                rest.length > 0 ? reader.unread(rest) : Effect.void,
-                first.length > bytesMax ? first.subarray(0, bytesMax) : first
-              )
-            }))
-        ))
+        ? withReader(self, (reader) =>
+          Effect.flatMap(reader.pull, (chunks) => {
+            const first = chunks[0]
+            const rest = first.length > bytesMax
+              ? [first.subarray(bytesMax), ...chunks.slice(1)]
+              : chunks.slice(1)
+            return Effect.as(
+              rest.length > 0 ? reader.unread(rest) : Effect.void,
+              first.length > bytesMax ? first.subarray(0, bytesMax) : first
+            )
+          }))
         : refuse(self, "read", "bytesMax", "a positive integer", bytesMax)
     )
 )
@@ -450,7 +449,8 @@ const reactInside = <Event, E>(
 type Reacting<E> = Effect.Effect<void, TransportError.TransportError | E>
 
 /**
- * Pulls until `bytes` bytes are there, or until the end. Unless `onFull` or `onEnd` succeeds, what was pulled goes back.
+ * Pulls until `bytes` bytes are there, or until the end. Unless `onFull` or `onEnd` succeeds, what was pulled goes back,
+ * as always with `withReader`.
  */
 const gather = (
   self: Transport,
@@ -458,26 +458,24 @@ const gather = (
   onFull: (all: Uint8Array, reader: Reader<Uint8Array, TransportError.TransportError>) => Gathered,
   onEnd: (all: Uint8Array) => Gathered
 ): Gathered =>
-  Effect.scoped(Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(self.reader, (reader) => {
-      const chunks: Array<Uint8Array> = []
-      let have = 0
-      const step: Gathered = Effect.suspend(() =>
-        have >= bytes ? onFull(concat(chunks), reader) : Pull.matchEffect(restore(reader.pull), {
-          onSuccess: (more) => {
-            for (const chunk of more) {
-              chunks.push(chunk)
-              have += chunk.length
-            }
-            return step
-          },
-          onDone: () => onEnd(concat(chunks)),
-          onFailure: Effect.failCause
-        })
-      )
-      return Effect.onExit(step, (exit) => Exit.isFailure(exit) ? reader.unread(chunks) : Effect.void)
-    })
-  ))
+  withReader(self, (reader) => {
+    const chunks: Array<Uint8Array> = []
+    let have = 0
+    const step: Gathered = Effect.suspend(() =>
+      have >= bytes ? onFull(concat(chunks), reader) : Pull.matchEffect(reader.pull, {
+        onSuccess: (more) => {
+          for (const chunk of more) {
+            chunks.push(chunk)
+            have += chunk.length
+          }
+          return step
+        },
+        onDone: () => onEnd(concat(chunks)),
+        onFailure: Effect.failCause
+      })
+    )
+    return step
+  })
 
 type Gathered = Effect.Effect<Uint8Array, TransportError.TransportError>
 

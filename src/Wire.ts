@@ -21,6 +21,7 @@ import * as Endpoint from "./Endpoint.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import * as duplex from "./internal/duplex.ts"
 import { Over, type Underneath } from "./internal/underneath.ts"
+import { type Hold, setOnce, single } from "./once.ts"
 import type { Info, Of, Transport, TransportOptions } from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
 
@@ -206,6 +207,7 @@ class WireTransport extends Over<TransportError.TransportError> implements Trans
     this.pause = mouth.effect((mouth) => mouth.pause())
     this.resume = mouth.effect((mouth) => mouth.resume())
     this.buffered = mouth.effect(({ core }) => Effect.succeed({ reading: core.inputBytes, writing: core.outputBytes }))
+    setOnce(this, single(() => mouth.hold()))
     if (Endpoint.isHalfCloseKind(mouth.info.endpoint._tag)) this.halfClose = mouth.effect((mouth) => mouth.halfClose())
   }
 }
@@ -300,7 +302,23 @@ class Mouth implements Underneath<TransportError.TransportError> {
     )
   }
 
-  reader(lease: object): Reader<Uint8Array, TransportError.TransportError> {
+  /** A lease for a single read. */
+  hold(): Hold<Uint8Array, TransportError.TransportError> | Fail {
+    if (this.lease !== undefined) return this.busy()
+    const held: Array<Uint8Array> = []
+    return {
+      reader: this.reader(this.lease = {}, held),
+      end: (isRead) => {
+        this.lease = undefined
+        this.takeBack(Fiber.getCurrent()!)
+        if (!isRead) this.core.unread(held)
+        this.core.endReading()
+      }
+    }
+  }
+
+  /** What is pulled and not put back is noted in `held`. */
+  reader(lease: object, held?: Array<Uint8Array>): Reader<Uint8Array, TransportError.TransportError> {
     const { core } = this
     // What this lease has pulled and not put back.
     let pulled = 0
@@ -332,7 +350,10 @@ class Mouth implements Underneath<TransportError.TransportError> {
     const received = Effect.sync(() => {
       const input = this.#answer!
       this.#answer = this.#answered = undefined
-      for (let i = 0; i < input.length; i++) pulled += input[i]!.length
+      for (let i = 0; i < input.length; i++) {
+        pulled += input[i]!.length
+        held?.push(input[i]!)
+      }
       return input
     })
     return {
@@ -343,6 +364,7 @@ class Mouth implements Underneath<TransportError.TransportError> {
           for (const chunk of chunks) bytes += chunk.length
           if (bytes > pulled) return Effect.die(new Error("Reader.unread: more than this lease has pulled"))
           pulled -= bytes
+          if (held !== undefined) dropLast(held, bytes)
           core.unread(chunks)
           return Effect.void
         }),
@@ -709,6 +731,15 @@ const interruptedWrite = {
   Unknown: Effect.failCause(
     Cause.annotate(Cause.interrupt(), Context.make(TransportError.DeliveryAnnotation, "Unknown"))
   )
+}
+
+/** Takes so many bytes off the end. */
+const dropLast = (chunks: Array<Uint8Array>, bytes: number): void => {
+  for (let left = bytes; left > 0;) {
+    const last = chunks.pop()!
+    if (last.length > left) chunks.push(last.subarray(0, last.length - left))
+    left -= last.length
+  }
 }
 
 const realClock = Context.get(Context.empty(), Clock.Clock)

@@ -1,11 +1,12 @@
 /**
- * The laws of transports in a world: as in production, and under interleavings that no machine shows.
+ * The laws of transports and consumers in a world: as in production, and under interleavings that no machine shows.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit } from "effect"
-import { Network } from "effect-transport"
+import { Effect, Exit, Fiber, Random } from "effect"
+import { Connection, Lines, Network, Protocol, TestTransport } from "effect-transport"
 import { Interleave, Sim } from "effect-transport/sim"
-import { TransportLaws } from "effect-transport/testing"
+import { ProducerLaws, TransportLaws } from "effect-transport/testing"
+import { flowSubjects } from "../support/flowSubjects.ts"
 
 /** The world gives it to every program. */
 const network = Effect.service(Network.Network) as unknown as Effect.Effect<Network.Network["Service"]>
@@ -60,9 +61,17 @@ const ways: ReadonlyArray<readonly [string, Interleave.Interleave, ReadonlyArray
   ["in other orders", Interleave.portfolio(), [1, 2, 3]]
 ]
 
-for (const [name, subject] of Object.entries({ tcp })) {
-  describe(`a simulated ${name} connection obeys`, () => {
-    for (const law of TransportLaws.make(subject)) {
+const judge = (
+  name: string,
+  laws: ReadonlyArray<{
+    readonly number: number
+    readonly name: string
+    readonly missing: ReadonlyArray<string>
+    readonly test: Effect.Effect<void, unknown>
+  }>
+) =>
+  describe(`${name} obeys`, () => {
+    for (const law of laws) {
       const why = law.missing.length > 0 ? `needs ${law.missing.join(" and ")}` : unjudged[law.number]
       if (why !== undefined) {
         it.skip(`${law.name} (${why})`, () => {})
@@ -78,4 +87,50 @@ for (const [name, subject] of Object.entries({ tcp })) {
       }
     }
   })
+
+judge("a simulated connection of TCP", TransportLaws.make(tcp))
+
+// What needs no network runs in a world as well, and there its interleavings can be chosen.
+const inMemory = { halfClose: true, reset: true }
+judge("a connection of memory in a world", TransportLaws.make({ pair: TestTransport.pair, capabilities: inMemory }))
+judge(
+  "a lockstep pair in a world",
+  TransportLaws.make({ pair: TestTransport.lockstepPair, capabilities: { ...inMemory, buffers: false } })
+)
+for (const [name, { capabilities, ...subject }] of Object.entries(flowSubjects)) {
+  judge(
+    `${name} in a world`,
+    ProducerLaws.make({ ...subject, capabilities: { ...capabilities, virtualTime: false } })
+  )
 }
+
+describe("Connection.take of frames", () => {
+  /** Reads that are interrupted anywhere, and what they and the last one return. */
+  const interrupted = Effect.scoped(Effect.gen(function*() {
+    const [here, there] = yield* TestTransport.pair()
+    const lines = yield* Protocol.attach(Lines.protocol(), here)
+    const taken: Array<string> = []
+    const expected = Array.from({ length: 60 }, (_, i) => `line ${i}`)
+    for (let i = 0; i < 60; i += 3) {
+      const taking = yield* Effect.forkChild(
+        Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(restore(Connection.take(lines)), (line) => Effect.sync(() => taken.push(line)))
+        )
+      )
+      yield* there.write(new TextEncoder().encode(expected.slice(i, i + 3).join("\n") + "\n"))
+      for (let turns = yield* Random.nextIntBetween(0, 6); turns > 0; turns--) yield* Effect.yieldNow
+      yield* Fiber.interrupt(taking)
+    }
+    yield* there.halfClose
+    yield* Connection.forEach(lines, (batch) => Effect.sync(() => taken.push(...batch)))
+    return [taken, expected] as const
+  }))
+
+  it("loses none, wherever it is interrupted", () => {
+    for (let seed = 0; seed < 200; seed++) {
+      const { exit } = Sim.run(interrupted, { seed })
+      assert.isTrue(Exit.isSuccess(exit), `seed ${seed}: ${exit}`)
+      if (Exit.isSuccess(exit)) assert.deepStrictEqual(exit.value[0], exit.value[1], `seed ${seed}`)
+    }
+  })
+})

@@ -38,19 +38,21 @@ export const interruptionLaws: ReadonlyArray<Law> = [
       const random = randomOf(74)
       const got: Array<Uint8Array> = []
       const keep = (chunks: ReadonlyArray<Uint8Array>) => Effect.sync(() => got.push(...chunks))
-      const reads: ReadonlyArray<Effect.Effect<ReadonlyArray<Uint8Array>, TransportError | Cause.Done>> = [
-        Effect.scoped(Effect.flatMap(a.reader, (reader) => reader.pull)),
-        Effect.map(Transport.read(a, 1), Array.of<Uint8Array>),
-        Effect.map(Transport.readExactly(a, 3), Array.of<Uint8Array>),
-        Effect.map(Connection.take(a), Array.of<Uint8Array>)
+      // What a read returned it has returned, also when an interruption comes just then.
+      const kept = <E>(read: Effect.Effect<ReadonlyArray<Uint8Array>, E>) =>
+        Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(read), keep))
+      const reads = [
+        // Before the lease is given up, which takes steps of its own.
+        Effect.scoped(Effect.flatMap(a.reader, (reader) => kept(reader.pull))),
+        kept(Effect.map(Transport.read(a, 1), Array.of<Uint8Array>)),
+        kept(Effect.map(Transport.readExactly(a, 3), Array.of<Uint8Array>)),
+        kept(Effect.map(Connection.take(a), Array.of<Uint8Array>))
       ]
       for (let round = 0; round < rounds; round++) {
         const write = bench.start(b.write(pattern(1, round)))
         const isFirst = random(2) === 0
         if (isFirst) yield* write
-        // What a read returned it has returned, also when an interruption comes just then.
-        const read = Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(reads[round % 4]!), keep))
-        const reading = yield* Effect.forkDetach(read, { startImmediately: random(2) === 0 })
+        const reading = yield* Effect.forkDetach(reads[round % 4]!, { startImmediately: random(2) === 0 })
         yield* turns(random(3))
         if (!isFirst) yield* write
         yield* turns(random(4))
