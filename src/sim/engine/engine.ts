@@ -55,8 +55,7 @@ export class Engine {
     this.#realMillis = options.realMillis
     const { digest } = options.recording
     this.strategy = new Recorder(options.strategy(this.stream("schedule")), (index, of) => {
-      digest?.int(of)
-      digest?.int(index)
+      digest?.pair(of, index)
     })
   }
 
@@ -79,7 +78,9 @@ export class Engine {
       order: this.#order++,
       run,
       lane: lane ?? new Lane(owner),
-      cause: this.recording.cause
+      priority: 0,
+      cause: this.recording.cause,
+      isPending: true
     }
     this.#timers.add(timer)
     return timer
@@ -141,7 +142,7 @@ export class Engine {
         if ((++this.steps & 1023) === 0 && this.#realMillis() > wallEnd) return { _tag: "OverBudget", of: "wall" }
         const task = ready.take(strategy)
         recording.cause = task.cause
-        task.run()
+        task.run?.()
         if (this.#microtasks.length > 0) this.#runMicrotasks()
       }
     } finally {
@@ -155,7 +156,7 @@ export class Engine {
     let due = this.#timers.peek()
     while (due !== undefined && due.atNs <= toNs) {
       this.#timers.take()
-      this.#ready.add(due.lane, { run: due.run!, priority: 0, cause: due.cause })
+      this.#ready.add(due.lane, due)
       due = this.#timers.peek()
     }
   }

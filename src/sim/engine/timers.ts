@@ -1,9 +1,10 @@
 /**
  * What is to happen later: a heap by time, and by the order of its making where times are equal.
  */
-import type { Lane } from "./lanes.ts"
+import type { Lane, Task } from "./lanes.ts"
 
-export interface Timer {
+/** Once its time has come it is a task of its lane. */
+export interface Timer extends Task {
   /** Nanoseconds of the world. */
   readonly atNs: number
   readonly order: number
@@ -11,8 +12,8 @@ export interface Timer {
   run: (() => void) | undefined
   /** Where it queues when its time has come. */
   readonly lane: Lane
-  /** The event that made it. */
-  readonly cause: number
+  /** Its time has not come. */
+  isPending: boolean
 }
 
 export class Timers {
@@ -39,6 +40,7 @@ export class Timers {
   cancel(timer: Timer): void {
     if (timer.run === undefined) return
     timer.run = undefined
+    if (!timer.isPending) return
     this.#cancelled++
     // Cancelled ones go when their time comes; where they are most of the heap, at once.
     if (this.#cancelled > 64 && this.#cancelled * 2 > this.#heap.length) this.#compact()
@@ -57,7 +59,9 @@ export class Timers {
   /** Takes out what `peek` answered. */
   take(): Timer | undefined {
     const first = this.peek()
-    if (first !== undefined) this.#removeFirst()
+    if (first === undefined) return undefined
+    first.isPending = false
+    this.#removeFirst()
     return first
   }
 
