@@ -99,7 +99,7 @@ export class Diverged extends Data.TaggedError("Diverged")<{
 }
 
 /**
- * What is still there when the world has ended.
+ * What is still there when the world has ended and all that ran in it was interrupted; `Sim.run` says what counts.
  *
  * @category errors
  * @since 0.1.0

@@ -1,7 +1,7 @@
 /**
  * What is to happen later: a heap by time, and by the order of its making where times are equal.
  */
-import type { Lane, Task } from "./lanes.ts"
+import type { Lane, Owner, Task } from "./lanes.ts"
 
 /** Once its time has come it is a task of its lane. */
 export interface Timer extends Task {
@@ -19,10 +19,6 @@ export interface Timer extends Task {
 export class Timers {
   readonly #heap: Array<Timer> = []
   #cancelled = 0
-
-  get size(): number {
-    return this.#heap.length - this.#cancelled
-  }
 
   add(timer: Timer): void {
     const heap = this.#heap
@@ -63,6 +59,16 @@ export class Timers {
     first.isPending = false
     this.#removeFirst()
     return first
+  }
+
+  countOf(owner: Owner): number {
+    return this.#heap.filter(({ lane, run }) => run !== undefined && lane.owner === owner).length
+  }
+
+  /** None of this owner's will run. */
+  drop(owner: Owner): void {
+    for (const timer of this.#heap) if (timer.lane.owner === owner) timer.run = undefined
+    this.#compact()
   }
 
   #removeFirst(): void {
