@@ -127,6 +127,22 @@ export class InvalidWorld extends Data.TaggedError("InvalidWorld")<{
 }
 
 /**
+ * A trace that cannot be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidTrace extends Data.TaggedError("InvalidTrace")<{
+  /** Counted from 1. */
+  readonly line: number
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `line ${this.line} of the trace is no event: ${this.detail}`
+  }
+}
+
+/**
  * A host ended while something ran on it.
  *
  * @category errors

@@ -80,7 +80,7 @@ export class Simulation {
       if (settled._tag === "Done") {
         for (const machine of this.#machines.values()) this.#findLeft(machine)
       }
-      for (const machine of this.#machines.values()) this.#end(machine, "stop")
+      for (const machine of this.#machines.values()) if (machine !== this.#main) this.#end(machine, "stop")
       return { stop: settled, exit }
     } finally {
       giveBack()

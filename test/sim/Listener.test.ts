@@ -11,7 +11,7 @@ const rush = (connectionsMax: number) =>
       boot: Effect.gen(function*() {
         const { listen } = yield* Network.Network
         const listener = yield* listen("tcp://0.0.0.0:7000")
-        yield* listener.serve(({ abort }) => abort, { connectionsMax })
+        return yield* listener.serve(({ abort }) => abort, { connectionsMax })
       })
     })
     yield* Effect.sleep("10 millis")

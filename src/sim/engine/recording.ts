@@ -4,7 +4,7 @@
 import { Digest, hashBytes, high } from "./digest.ts"
 
 /** What an event is about. A new kind goes to the end: the digest knows them by number. */
-const kinds = [
+export const kinds = [
   "host",
   "link",
   "listen",
