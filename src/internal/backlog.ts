@@ -68,8 +68,10 @@ export class Backlog<Item extends object> {
     return failure
   }
 
+  /** Called at once where a connection has come since whoever waits has polled. */
   await(wake: () => void): void {
-    this.#wakes.push(wake)
+    if (this.#waiting.length > 0 || this.#failure !== undefined || this.#stopped) wake()
+    else this.#wakes.push(wake)
   }
 
   cancel(wake: () => void): void {

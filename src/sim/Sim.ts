@@ -63,8 +63,8 @@ export interface Options {
   /** Who runs next where several could. Default `Interleave.portfolio()`. */
   readonly interleave?: Interleave.Interleave | undefined
   /**
-   * How far it may go: `steps` of the scheduler (default 1 000 000), `virtual` time (default 1 hour), and real time
-   * (`wall`, default 30 seconds), the only bound that the seed does not decide.
+   * How far it may go: `steps`, which are tasks and microtasks (default 1 000 000), `virtual` time (default 1 hour), and
+   * real time (`wall`, default 30 seconds; looked at every 64 steps), the only bound that the seed does not decide.
    */
   readonly budget?: {
     readonly steps?: number | undefined
@@ -89,7 +89,7 @@ export interface Report<out A, out E> {
   readonly digest: string
   readonly events: ReadonlyArray<Event>
   readonly decisions: Interleave.Decisions
-  /** Tasks that the scheduler ran. */
+  /** Tasks and microtasks that ran. */
   readonly steps: number
   readonly elapsed: Duration.Duration
   /** How often programs asked for what the world puts in the place of the real one, as `Date.now`. */
@@ -101,8 +101,16 @@ export interface Report<out A, out E> {
  *
  * **Details**
  *
- * The world's effect runs on a host of its own, `main`. When it ends, its scope is closed, and all hosts are stopped.
+ * The world's effect runs on a host of its own, `main`. When it has ended and its scope is closed, what runs on other
+ * hosts is interrupted, host by host, and finalizers run. What is there after that, when all that was due has run, is
+ * left behind: ends of connections, addresses that are listened on, fibers (detached ones, too) and timers, on `main` and
+ * on each host that is up and not paused. A world that succeeds and leaves something fails with `Leaked`. What a host had
+ * when it was stopped, killed or lost power does not count: its system has taken it. Then all hosts are stopped.
+ *
  * Nothing is thrown but for an option that is wrong; what goes wrong in the world is its `exit`.
+ *
+ * The budgets stop a fiber that spins, since Effect makes it give way every 2048 operations, and microtasks without end.
+ * What never gives way, a `while (true)` in plain code, nobody can stop.
  *
  * `Random`, `Clock`, `Console` and the loggers are the world's, and while it is driven, so are `Date`, `Math.random`,
  * `performance.now`, `process.hrtime`, `queueMicrotask` and the random numbers of `crypto`. Promises and timers of the
@@ -127,7 +135,7 @@ export const run = <A, E>(
     trace: options.trace ?? "events"
   })
   const { exit, stop } = simulation.run(world)
-  const { engine, escaped, used } = simulation
+  const { engine, escaped, left, used } = simulation
   const { recording } = engine
   const failure = escaped ?? (stop._tag === "OverBudget"
     ? new SimError.OverBudget({
@@ -136,6 +144,8 @@ export const run = <A, E>(
     })
     : stop._tag === "Stuck"
     ? deadlockOf(simulation)
+    : left.length > 0 && exit !== undefined && Exit.isSuccess(exit)
+    ? new SimError.Leaked({ what: left })
     : undefined)
   return {
     seed,

@@ -99,7 +99,7 @@ export class Diverged extends Data.TaggedError("Diverged")<{
 }
 
 /**
- * What is still there when the world has ended.
+ * What is still there when the world has ended and all that ran in it was interrupted; `Sim.run` says what counts.
  *
  * @category errors
  * @since 0.1.0
@@ -123,6 +123,22 @@ export class InvalidWorld extends Data.TaggedError("InvalidWorld")<{
 }> {
   override get message(): string {
     return `${this.field} must be ${this.expected}, and is ${JSON.stringify(this.actual)}`
+  }
+}
+
+/**
+ * A trace that cannot be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidTrace extends Data.TaggedError("InvalidTrace")<{
+  /** Counted from 1. */
+  readonly line: number
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `line ${this.line} of the trace is no event: ${this.detail}`
   }
 }
 

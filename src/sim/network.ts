@@ -84,11 +84,19 @@ export const networkOf = (hosts: Hosts, host: Host): Network["Service"] => {
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
         restore(Effect.callback<Connection, TransportError.TransportError>((resume) => {
+          let made: Connection | undefined
           const giveUp = hosts.connect(host, target.host, place, {
-            done: (connection) => resume(Effect.succeed(connection)),
+            done: (connection) => {
+              made = connection
+              resume(Effect.succeed(connection))
+            },
             failed: (error) => resume(fail(reasonOf(error), error))
           })
-          return Effect.sync(giveUp)
+          return Effect.sync(() => {
+            giveUp()
+            // It was made, and whoever asked for it was interrupted before it had it.
+            made?.client.abandon()
+          })
         })),
         (connection) =>
           transportOf(connection.client, {

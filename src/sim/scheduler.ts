@@ -7,38 +7,40 @@ import type * as Scheduler from "effect/Scheduler"
 import type { Engine } from "./engine/engine.ts"
 import { Lane, type Owner } from "./engine/lanes.ts"
 
+/** A fiber of a world that has not ended. */
+interface Known {
+  readonly number: number
+  readonly host: string
+  /** It gave way because its world said so: its next operation is the one that was put off, and it is its turn. */
+  isPutOff: boolean
+}
+
 /** The fibers of a world, numbered in the order in which they first ran: Effect's own numbers go on from run to run. */
 export class Fibers {
-  readonly #numbers = new Map<Fiber.Fiber<unknown, unknown>, number>()
-  readonly #hosts = new Map<number, string>()
+  readonly #live = new Map<Fiber.Fiber<unknown, unknown>, Known>()
   #count = 0
 
-  /** Of one that may be new. */
-  number(fiber: Fiber.Fiber<unknown, unknown>, host: string): number {
-    let number = this.#numbers.get(fiber)
-    if (number === undefined) {
-      const added = number = ++this.#count
-      this.#numbers.set(fiber, added)
-      this.#hosts.set(added, host)
-      fiber.addObserver(() => {
-        this.#numbers.delete(fiber)
-        this.#hosts.delete(added)
-      })
+  /** One that may be new. */
+  of(fiber: Fiber.Fiber<unknown, unknown>, host: string): Known {
+    let known = this.#live.get(fiber)
+    if (known === undefined) {
+      this.#live.set(fiber, known = { number: ++this.#count, host, isPutOff: false })
+      fiber.addObserver(() => this.#live.delete(fiber))
     }
-    return number
+    return known
   }
 
-  /** Of the one that runs; 0 where none does, or one of outside. */
+  /** The number of the one that runs; 0 where none does, or one of outside. */
   get current(): number {
     const fiber = Fiber.getCurrent()
-    return fiber === undefined ? 0 : this.#numbers.get(fiber) ?? 0
+    return fiber === undefined ? 0 : this.#live.get(fiber)?.number ?? 0
   }
 
   /** Those that have not ended. */
   get live(): ReadonlyArray<
     { readonly number: number; readonly host: string; readonly fiber: Fiber.Fiber<unknown, unknown> }
   > {
-    return Array.from(this.#numbers, ([fiber, number]) => ({ fiber, number, host: this.#hosts.get(number)! }))
+    return Array.from(this.#live, ([fiber, { host, number }]) => ({ fiber, number, host }))
   }
 }
 
@@ -49,8 +51,6 @@ export class LifeScheduler implements Scheduler.Scheduler {
   readonly #owner: Owner
   readonly #host: string
   readonly #onForeign: (host: string, fiber: number) => void
-  /** Those that gave way because this said so: their next operation is the one that was put off, and it is its turn. */
-  readonly #putOff = new WeakSet<Fiber.Fiber<unknown, unknown>>()
 
   constructor(options: {
     readonly engine: Engine
@@ -70,13 +70,15 @@ export class LifeScheduler implements Scheduler.Scheduler {
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     const operation = fiber.currentOpCount
     if (operation === 1) {
-      const number = this.#fibers.number(fiber, this.#host)
+      const known = this.#fibers.of(fiber, this.#host)
       if (!this.#engine.isDriving) {
-        this.#onForeign(this.#host, number)
+        this.#onForeign(this.#host, known.number)
         return true
       }
       if (this.#owner.state !== "running") return true
-      return !this.#putOff.delete(fiber) && this.#preempt(fiber)
+      const isItsTurn = known.isPutOff
+      known.isPutOff = false
+      return !isItsTurn && this.#preempt(fiber)
     }
     if (this.#owner.state !== "running") return true
     // The second is the one that was put off; without it there would be no progress.
@@ -98,7 +100,7 @@ export class LifeScheduler implements Scheduler.Scheduler {
   }
 
   #giveWay(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    this.#putOff.add(fiber)
+    this.#fibers.of(fiber, this.#host).isPutOff = true
     return true
   }
 }

@@ -41,6 +41,8 @@ export class Simulation {
   /** How often each source of the outside was asked for. */
   readonly used = new Map<string, number>()
   escaped: Escaped | undefined = undefined
+  /** What was still there at the end, by name. */
+  readonly left: Array<string> = []
   readonly #machines = new Map<string, Machine>()
   readonly #handles = new WeakMap<World.Host, Machine>()
   readonly #main: Machine
@@ -66,21 +68,36 @@ export class Simulation {
     this.#main = this.#machine(mainName)
   }
 
-  /** Drives the world until its effect has ended, or cannot. */
+  /** Drives the world until its effect has ended and all hosts are stopped, or until it cannot. */
   run<A, E>(effect: Effect.Effect<A, E, any>): { readonly stop: Stop; readonly exit: Exit.Exit<A, E> | undefined } {
-    let exit: Exit.Exit<A, E> | undefined
-    const whole = Effect.ensuring(Effect.scoped(effect), this.#stopAll)
-    const task: Task<A, E> = this.#main.life.start(whole, Context.make(World.World, this.#service()))
-    // Not on a fiber of its own: who waits here is outside.
-    task.onEnd((ended) => {
-      exit = ended as Exit.Exit<A, E>
-    })
     const giveBack = sources.take(this.#controls)
     try {
-      return { stop: this.engine.drive(() => exit !== undefined), exit }
+      const { exit, stop } = this.#drive(Effect.scoped(effect), Context.make(World.World, this.#service()))
+      if (stop._tag !== "Done") return { stop, exit }
+      const ended = this.#drive(this.#interruptAll, Context.empty())
+      // Whoever is about to end, ends.
+      const settled = ended.stop._tag === "Done" ? this.engine.drive(() => this.engine.isSettled) : ended.stop
+      if (settled._tag === "Done") {
+        for (const machine of this.#machines.values()) this.#findLeft(machine)
+      }
+      for (const machine of this.#machines.values()) if (machine !== this.#main) this.#end(machine, "stop")
+      return { stop: settled, exit }
     } finally {
       giveBack()
     }
+  }
+
+  /** Runs on the world's own host, until it has ended. */
+  #drive<A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    context: Context.Context<R>
+  ): { readonly stop: Stop; readonly exit: Exit.Exit<A, E> | undefined } {
+    let exit: Exit.Exit<A, E> | undefined
+    // Not on a fiber of its own: who waits here is outside.
+    this.#main.life.start(effect, context).onEnd((ended) => {
+      exit = ended as Exit.Exit<A, E>
+    })
+    return { stop: this.engine.drive(() => exit !== undefined), exit }
   }
 
   get #controls(): sources.Controls {
@@ -166,18 +183,40 @@ export class Simulation {
   #stop(machine: Machine): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (!machine.isUp) return Effect.void
-      // What stands still cannot end in order.
-      const ending = machine.life.owner.state === "paused" ? Effect.void : machine.life.interruptAll
+      const ending = canEnd(machine) ? machine.life.interruptAll : Effect.void
       return Effect.andThen(ending, Effect.sync(() => this.#end(machine, "stop")))
     })
   }
 
-  get #stopAll(): Effect.Effect<void> {
+  /** All that runs on hosts that are up. What stands still cannot end in order. */
+  get #interruptAll(): Effect.Effect<void> {
     return Effect.forEach(
-      Array.from(this.#machines.values()).filter((machine) => machine !== this.#main),
-      (machine) => this.#stop(machine),
+      Array.from(this.#machines.values()).filter((machine) => machine !== this.#main && canEnd(machine)),
+      (machine) => machine.life.interruptAll,
       { discard: true }
     )
+  }
+
+  /** What a host still has though all that ran on it was told to end. */
+  #findLeft(machine: Machine): void {
+    if (!canEnd(machine)) return
+    const { life, net } = machine
+    for (const where of net.listening.keys()) this.left.push(`${where}, listened on by ${net.name}`)
+    for (const { client, id, place, server } of this.hosts.connections) {
+      for (const socket of [client, server]) {
+        // One that nobody has yet is no program's.
+        if (socket.host === net && !socket.isClosed && socket.isGiven) {
+          this.left.push(
+            `the ${socket === client ? "client" : "server"}'s end of connection ${id} to ${place}, on ${net.name}`
+          )
+        }
+      }
+    }
+    for (const { host, number } of this.fibers.live) {
+      if (host === net.name) this.left.push(`fiber ${number}, on ${host}`)
+    }
+    const timers = this.engine.timersOf(life.owner)
+    if (timers > 0) this.left.push(`${timers} ${timers === 1 ? "timer" : "timers"}, on ${net.name}`)
   }
 
   #begin(machine: Machine): void {
@@ -294,6 +333,9 @@ export class Simulation {
     }
   }
 }
+
+/** Whether its programs can end in order: not where they stand still. */
+const canEnd = ({ isUp, life }: Machine): boolean => isUp && life.owner.state === "running"
 
 const settled = (options: Link.Options): LinkSettings => {
   const settings = Link.settleUnsafe(options)

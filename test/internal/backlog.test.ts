@@ -40,6 +40,23 @@ describe("Backlog", () => {
     assert.deepStrictEqual(woken, ["second"])
   })
 
+  it("wakes a waiter at once for what came since it polled", () => {
+    const after: ReadonlyArray<(backlog: Backlog<Item>) => void> = [
+      (backlog) => backlog.offer({ name: "a" }),
+      (backlog) => backlog.fail(new Error("no descriptors")),
+      (backlog) => backlog.stop()
+    ]
+    for (const happens of after) {
+      const backlog = new Backlog<Item>(1)
+      assert.isUndefined(backlog.poll())
+      happens(backlog)
+      let woken = 0
+      backlog.await(() => woken++)
+      assert.strictEqual(woken, 1)
+      assert.isDefined(backlog.poll())
+    }
+  })
+
   it("has room beyond its bound for whoever waits", () => {
     const backlog = new Backlog<Item>(1)
     for (let i = 0; i < 2; i++) backlog.await(() => {})

@@ -6,22 +6,23 @@ export class Digest {
   #a = 0x243f6a88
   #b = 0x85a308d3
 
-  int(value: number): void {
-    this.#a = Math.imul(this.#a ^ value, 0xcc9e2d51)
+  /** Two words. No two pairs lead from one state to the same next one. */
+  pair(one: number, other: number): void {
+    this.#a = Math.imul(this.#a ^ one, 0xcc9e2d51)
     this.#a = ((this.#a << 15) | (this.#a >>> 17)) + this.#b | 0
-    this.#b = Math.imul(this.#b ^ this.#a ^ (value >>> 7), 0x1b873593)
+    this.#b = Math.imul(this.#b ^ this.#a ^ other, 0x1b873593)
     this.#b = (this.#b << 13) | (this.#b >>> 19)
   }
 
   /** A number of up to 2^53. */
   number(value: number): void {
-    this.int(value | 0)
-    this.int(Math.floor(value / 4_294_967_296) | 0)
+    this.pair(value | 0, high(value))
   }
 
   text(value: string): void {
-    this.int(value.length)
-    for (let i = 0; i < value.length; i++) this.int(value.charCodeAt(i))
+    const { length } = value
+    for (let i = 0; i < length; i += 2) this.pair(value.charCodeAt(i), i + 1 < length ? value.charCodeAt(i + 1) : -1)
+    this.pair(length, 0)
   }
 
   get hex(): string {
@@ -52,5 +53,8 @@ const scrambled = (word: number): number => {
   const mixed = Math.imul(word, 0xcc9e2d51)
   return Math.imul((mixed << 15) | (mixed >>> 17), 0x1b873593)
 }
+
+/** What is above the low 32 bits of a number. */
+export const high = (value: number): number => value < 4_294_967_296 ? 0 : Math.floor(value / 4_294_967_296)
 
 const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, "0")

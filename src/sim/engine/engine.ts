@@ -29,7 +29,7 @@ export class Engine {
   readonly recording: Recording
   readonly strategy: Recorder
   nowNs = 0
-  /** Tasks that have run. */
+  /** Tasks and microtasks that have run. */
   steps = 0
   isDriving = false
   /** Set by whoever saw what must end the run. */
@@ -38,7 +38,9 @@ export class Engine {
   readonly #realMillis: () => number
   readonly #ready = new ReadyLanes()
   readonly #timers = new Timers()
-  #microtasks: Array<() => void> = []
+  readonly #microtasks: Array<() => void> = []
+  #microtaskAt = 0
+  #wallEnd: number | undefined = undefined
   #order = 0
   readonly #streams = new Map<string, Prng>()
 
@@ -55,8 +57,7 @@ export class Engine {
     this.#realMillis = options.realMillis
     const { digest } = options.recording
     this.strategy = new Recorder(options.strategy(this.stream("schedule")), (index, of) => {
-      digest?.int(of)
-      digest?.int(index)
+      digest?.pair(of, index)
     })
   }
 
@@ -79,7 +80,9 @@ export class Engine {
       order: this.#order++,
       run,
       lane: lane ?? new Lane(owner),
-      cause: this.recording.cause
+      priority: 0,
+      cause: this.recording.cause,
+      isPending: true
     }
     this.#timers.add(timer)
     return timer
@@ -108,6 +111,7 @@ export class Engine {
   discard(owner: Owner): void {
     owner.state = "gone"
     this.#ready.withdraw(owner)
+    this.#timers.drop(owner)
   }
 
   /** Nothing is to be done before time goes on. */
@@ -115,34 +119,41 @@ export class Engine {
     return this.#ready.isEmpty && !(this.#timers.peek() !== undefined && this.#timers.peek()!.atNs <= this.nowNs)
   }
 
-  get timersLeft(): number {
-    return this.#timers.size
+  /** How many timers of this owner still stand. */
+  timersOf(owner: Owner): number {
+    return this.#timers.countOf(owner)
   }
 
   drive(isDone: () => boolean): Stop {
     const { steps: stepsMax, virtualNs, wallMs } = this.#budget
-    const wallEnd = this.#realMillis() + wallMs
+    const wallEnd = this.#wallEnd ??= this.#realMillis() + wallMs
     const { recording, strategy } = this
     const ready = this.#ready
     this.isDriving = true
     try {
-      this.#runMicrotasks()
       while (true) {
         if (this.isHalted) return { _tag: "Halted" }
-        if (isDone()) return { _tag: "Done" }
-        if (ready.isEmpty) {
-          const next = this.#timers.peek()
-          if (next === undefined) return { _tag: "Stuck" }
-          if (next.atNs > virtualNs) return { _tag: "OverBudget", of: "virtual" }
-          this.#advance(next.atNs)
-          continue
+        const microtask = this.#takeMicrotask()
+        if (microtask === undefined) {
+          if (isDone()) return { _tag: "Done" }
+          if (ready.isEmpty) {
+            const next = this.#timers.peek()
+            if (next === undefined) return { _tag: "Stuck" }
+            if (next.atNs > virtualNs) return { _tag: "OverBudget", of: "virtual" }
+            this.#advance(next.atNs)
+            continue
+          }
         }
         if (this.steps >= stepsMax) return { _tag: "OverBudget", of: "steps" }
-        if ((++this.steps & 1023) === 0 && this.#realMillis() > wallEnd) return { _tag: "OverBudget", of: "wall" }
+        // Not each time: to ask costs more than a step.
+        if ((++this.steps & 63) === 0 && this.#realMillis() > wallEnd) return { _tag: "OverBudget", of: "wall" }
+        if (microtask !== undefined) {
+          microtask()
+          continue
+        }
         const task = ready.take(strategy)
         recording.cause = task.cause
-        task.run()
-        if (this.#microtasks.length > 0) this.#runMicrotasks()
+        task.run?.()
       }
     } finally {
       this.isDriving = false
@@ -155,13 +166,23 @@ export class Engine {
     let due = this.#timers.peek()
     while (due !== undefined && due.atNs <= toNs) {
       this.#timers.take()
-      this.#ready.add(due.lane, { run: due.run!, priority: 0, cause: due.cause })
+      this.#ready.add(due.lane, due)
       due = this.#timers.peek()
     }
   }
 
-  #runMicrotasks(): void {
-    for (let i = 0; i < this.#microtasks.length; i++) this.#microtasks[i]!()
-    this.#microtasks = []
+  #takeMicrotask(): (() => void) | undefined {
+    const microtasks = this.#microtasks
+    if (microtasks.length === 0) return undefined
+    if (microtasks.length === 1) {
+      this.#microtaskAt = 0
+      return microtasks.pop()
+    }
+    const first = microtasks[this.#microtaskAt++]!
+    if (this.#microtaskAt === microtasks.length) {
+      microtasks.length = 0
+      this.#microtaskAt = 0
+    }
+    return first
   }
 }

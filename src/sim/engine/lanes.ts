@@ -7,7 +7,8 @@
 import type { Strategy } from "./strategies.ts"
 
 export interface Task {
-  readonly run: () => void
+  /** Nothing where it was called off. */
+  readonly run: (() => void) | undefined
   /** Lower numbers run first; equal ones in the order of their coming. */
   readonly priority: number
   /** The event that made it. */
@@ -45,6 +46,8 @@ export class Lane {
   }
 
   take(): Task {
+    // Mostly it is the only one, and what it lay in is used again.
+    if (this.#tasks.length === 1) return this.#tasks.pop()!
     const task = this.#tasks[this.#head++]!
     if (this.#head === this.#tasks.length) this.drop()
     return task
@@ -107,14 +110,20 @@ export class ReadyLanes {
     const at = this.#ready.length === 1 ? 0 : strategy.pick(this.#ready)
     const lane = this.#ready[at]!
     if (strategy.isBatched) {
-      this.#ready.splice(at, 1)
+      this.#remove(at)
       this.#batch = lane.takeAll()
       this.#batchAt = 1
       this.#batchOwner = lane.owner
       return this.#batch[0]!
     }
     const task = lane.take()
-    if (lane.size === 0) this.#ready.splice(at, 1)
+    if (lane.size === 0) this.#remove(at)
     return task
+  }
+
+  #remove(at: number): void {
+    const ready = this.#ready
+    for (let i = at + 1; i < ready.length; i++) ready[i - 1] = ready[i]!
+    ready.pop()
   }
 }

@@ -1,10 +1,10 @@
 /**
  * What happened: typed events in order, each with the one that led to it, and a digest over all of them.
  */
-import { Digest, hashBytes } from "./digest.ts"
+import { Digest, hashBytes, high } from "./digest.ts"
 
 /** What an event is about. A new kind goes to the end: the digest knows them by number. */
-const kinds = [
+export const kinds = [
   "host",
   "link",
   "listen",
@@ -27,6 +27,8 @@ const kinds = [
 ] as const
 
 export type Kind = (typeof kinds)[number]
+
+const kindNumbers = Object.fromEntries(kinds.map((kind, i) => [kind, i])) as Record<Kind, number>
 
 export interface Event {
   /** Counted from 0. */
@@ -70,6 +72,9 @@ export class Recording {
   /** The time, and the fiber that runs, for those who know. */
   context: { readonly nowNs: number; readonly fiber: number } = { nowNs: 0, fiber: 0 }
   #watchers: Array<(event: Event) => void> = []
+  readonly #hosts = new Map<string, number>()
+  #hashed: Uint8Array | undefined = undefined
+  #hash = 0
 
   constructor(level: "events" | "digest" | "off") {
     this.#keeps = level === "events"
@@ -90,21 +95,17 @@ export class Recording {
     if (digest === undefined && this.#watchers.length === 0) return
     const { fiber, nowNs } = this.context
     const { bytes, connection = -1, direction, from = 0, note = "", to = 0 } = told
-    const hash = bytes === undefined || digest === undefined ? 0 : hashBytes(bytes)
+    const hash = bytes === undefined || digest === undefined ? 0 : this.#hashOf(bytes)
     if (digest !== undefined) {
-      digest.int(kinds.indexOf(kind))
+      digest.pair(kindNumbers[kind] | (note.length << 8), fiber)
       digest.number(nowNs)
-      digest.text(host)
-      digest.int(fiber)
-      digest.int(cause)
+      digest.pair(this.#numberOf(host), cause)
       if (connection >= 0) {
-        digest.int(connection)
-        digest.int(direction === undefined ? 0 : direction === "c>s" ? 1 : 2)
-        digest.number(from)
-        digest.number(to)
-        digest.int(hash)
+        digest.pair(connection, direction === undefined ? 0 : direction === "c>s" ? 1 : 2)
+        digest.pair(from | 0, to | 0)
+        digest.pair(hash, high(to))
       }
-      digest.text(note)
+      if (note !== "") digest.text(note)
     }
     if (!this.#keeps && this.#watchers.length === 0) return
     const event: Event = {
@@ -123,5 +124,24 @@ export class Recording {
     }
     if (this.#keeps) this.events.push(event)
     for (const watcher of this.#watchers) watcher(event)
+  }
+
+  /** What is written is mostly sent next, and what is delivered read: the same bytes, which nobody changes between. */
+  #hashOf(bytes: Uint8Array): number {
+    if (bytes !== this.#hashed) {
+      this.#hash = hashBytes(bytes)
+      this.#hashed = bytes
+    }
+    return this.#hash
+  }
+
+  /** A name goes into the digest as text once, and then as its number. */
+  #numberOf(host: string): number {
+    let number = this.#hosts.get(host)
+    if (number === undefined) {
+      this.#hosts.set(host, number = this.#hosts.size)
+      this.digest?.text(host)
+    }
+    return number
   }
 }

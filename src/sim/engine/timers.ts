@@ -1,9 +1,10 @@
 /**
  * What is to happen later: a heap by time, and by the order of its making where times are equal.
  */
-import type { Lane } from "./lanes.ts"
+import type { Lane, Owner, Task } from "./lanes.ts"
 
-export interface Timer {
+/** Once its time has come it is a task of its lane. */
+export interface Timer extends Task {
   /** Nanoseconds of the world. */
   readonly atNs: number
   readonly order: number
@@ -11,17 +12,13 @@ export interface Timer {
   run: (() => void) | undefined
   /** Where it queues when its time has come. */
   readonly lane: Lane
-  /** The event that made it. */
-  readonly cause: number
+  /** Its time has not come. */
+  isPending: boolean
 }
 
 export class Timers {
   readonly #heap: Array<Timer> = []
   #cancelled = 0
-
-  get size(): number {
-    return this.#heap.length - this.#cancelled
-  }
 
   add(timer: Timer): void {
     const heap = this.#heap
@@ -39,6 +36,7 @@ export class Timers {
   cancel(timer: Timer): void {
     if (timer.run === undefined) return
     timer.run = undefined
+    if (!timer.isPending) return
     this.#cancelled++
     // Cancelled ones go when their time comes; where they are most of the heap, at once.
     if (this.#cancelled > 64 && this.#cancelled * 2 > this.#heap.length) this.#compact()
@@ -57,8 +55,20 @@ export class Timers {
   /** Takes out what `peek` answered. */
   take(): Timer | undefined {
     const first = this.peek()
-    if (first !== undefined) this.#removeFirst()
+    if (first === undefined) return undefined
+    first.isPending = false
+    this.#removeFirst()
     return first
+  }
+
+  countOf(owner: Owner): number {
+    return this.#heap.filter(({ lane, run }) => run !== undefined && lane.owner === owner).length
+  }
+
+  /** None of this owner's will run. */
+  drop(owner: Owner): void {
+    for (const timer of this.#heap) if (timer.lane.owner === owner) timer.run = undefined
+    this.#compact()
   }
 
   #removeFirst(): void {

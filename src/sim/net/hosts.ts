@@ -186,7 +186,10 @@ export class Hosts {
           engine.recording.add("accept", to.name, { connection: connection.id, note: where })
           if (!acceptor.offer(connection.server)) connection.server.reset()
         })
-        once(() => answer.done(connection))
+        once(() => {
+          connection.client.isGiven = true
+          answer.done(connection)
+        })
       })
     })
     return () => once(giveUp)

@@ -30,6 +30,8 @@ export class Socket implements Wire {
   readonly lingers = true
   /** Bytes for it are answered with a reset. */
   isClosed = false
+  /** It was given to a program: connected, or accepted. */
+  isGiven = false
   /** It hears nothing and says nothing: its host is without power. */
   isDeaf = false
   out!: Direction
@@ -61,6 +63,7 @@ export class Socket implements Wire {
   /** From now on it is a transport's. */
   attach(port: Port): this {
     this.#port = port
+    this.isGiven = true
     return this
   }
 
