@@ -173,6 +173,8 @@ const serve = <Item extends object, T extends Transport, _, E, R>(
     }
     // There is one fiber that accepts, and so one waiter at the most.
     const full = Effect.callback<void>((resume) => {
+      // It may have given way before it came here.
+      if (free > 0) return resume(Effect.void)
       freed = () => resume(Effect.void)
       return Effect.sync(() => {
         freed = undefined

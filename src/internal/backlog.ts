@@ -68,8 +68,10 @@ export class Backlog<Item extends object> {
     return failure
   }
 
+  /** Called when a poll may bring something; at once, where it may by now: a fiber can give way after it has polled. */
   await(wake: () => void): void {
-    this.#wakes.push(wake)
+    if (this.#waiting.length > 0 || this.#failure !== undefined || this.#stopped) wake()
+    else this.#wakes.push(wake)
   }
 
   cancel(wake: () => void): void {
