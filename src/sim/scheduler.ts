@@ -49,7 +49,7 @@ export class LifeScheduler implements Scheduler.Scheduler {
   readonly #owner: Owner
   readonly #host: string
   readonly #onForeign: (host: string, fiber: number) => void
-  /** Those that gave way because this said so: their next operation is the one that was put off, and it is its turn. */
+  /** Those that gave way because this said so, until they have done the operation that was put off. */
   readonly #putOff = new WeakSet<Fiber.Fiber<unknown, unknown>>()
 
   constructor(options: {
@@ -67,6 +67,11 @@ export class LifeScheduler implements Scheduler.Scheduler {
     this.#onForeign = options.onForeign
   }
 
+  /**
+   * Asked before each operation. They are counted anew whenever a fiber is resumed: the first one takes what it is resumed
+   * with. After a fiber gave way here, this is nothing, and the second is the one that was put off; to put that off again
+   * would be to stand still.
+   */
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     const operation = fiber.currentOpCount
     if (operation === 1) {
@@ -75,26 +80,23 @@ export class LifeScheduler implements Scheduler.Scheduler {
         this.#onForeign(this.#host, number)
         return true
       }
-      if (this.#owner.state !== "running") return true
-      return !this.#putOff.delete(fiber) && this.#preempt(fiber)
+      if (this.#owner.state !== "running") return this.#giveWay(fiber)
+      return !this.#putOff.has(fiber) && this.#preempts(fiber, true)
     }
-    if (this.#owner.state !== "running") return true
-    // The second is the one that was put off; without it there would be no progress.
-    if (operation === 2) return false
-    return this.#preempt(fiber) || (operation >= fiber.cache.maxOpsBeforeYield && this.#giveWay(fiber))
+    if (this.#owner.state !== "running") return this.#giveWay(fiber)
+    if (operation === 2 && this.#putOff.delete(fiber)) return false
+    return this.#preempts(fiber, false) || (operation >= fiber.cache.maxOpsBeforeYield && this.#giveWay(fiber))
   }
 
-  makeDispatcher(): Scheduler.SchedulerDispatcher {
-    const lane = new Lane(this.#owner)
-    return {
-      scheduleTask: (task, priority) => this.#engine.post(lane, task, priority),
-      // For those who cannot wait; a world always can.
-      flush: () => {}
-    }
+  makeDispatcher(): Dispatcher {
+    return new Dispatcher(this.#engine, new Lane(this.#owner))
   }
 
-  #preempt(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    return this.#engine.strategy.preempts() && this.#giveWay(fiber)
+  #preempts(fiber: Fiber.Fiber<unknown, unknown>, isWoken: boolean): boolean {
+    const { running, strategy } = this.#engine
+    if (!strategy.isDue() && !(isWoken && strategy.canDefer && strategy.defers(laneOf(fiber), running))) return false
+    strategy.preempted(laneOf(fiber))
+    return this.#giveWay(fiber)
   }
 
   #giveWay(fiber: Fiber.Fiber<unknown, unknown>): boolean {
@@ -102,3 +104,23 @@ export class LifeScheduler implements Scheduler.Scheduler {
     return true
   }
 }
+
+/** A fiber's own queue. */
+class Dispatcher implements Scheduler.SchedulerDispatcher {
+  readonly lane: Lane
+  readonly #engine: Engine
+
+  constructor(engine: Engine, lane: Lane) {
+    this.#engine = engine
+    this.lane = lane
+  }
+
+  scheduleTask(task: () => void, priority: number): void {
+    this.#engine.post(this.lane, task, priority)
+  }
+
+  /** For those who cannot wait; a world always can. */
+  flush(): void {}
+}
+
+const laneOf = (fiber: Fiber.Fiber<unknown, unknown>): Lane => (fiber.currentDispatcher as Dispatcher).lane

@@ -115,6 +115,11 @@ export class Engine {
     return this.#ready.isEmpty && !(this.#timers.peek() !== undefined && this.#timers.peek()!.atNs <= this.nowNs)
   }
 
+  /** The lane of the task that runs, or ran last. */
+  get running(): Lane | undefined {
+    return this.#ready.running
+  }
+
   get timersLeft(): number {
     return this.#timers.size
   }
