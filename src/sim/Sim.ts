@@ -152,11 +152,7 @@ export const run = <A, E>(
     exit: failure !== undefined ? Exit.fail(failure) : exit!,
     digest: recording.digest?.hex ?? "",
     events: recording.events,
-    decisions: {
-      picks: engine.strategy.picks,
-      preemptions: engine.strategy.preemptions,
-      isBatched: engine.strategy.isBatched
-    },
+    decisions: engine.strategy.decisions,
     steps: engine.steps,
     elapsed: Duration.nanos(BigInt(engine.nowNs)),
     sources: Object.fromEntries(used)

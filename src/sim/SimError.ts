@@ -143,6 +143,25 @@ export class InvalidTrace extends Data.TaggedError("InvalidTrace")<{
 }
 
 /**
+ * A text that is no decisions, or none that hold here.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidToken extends Data.TaggedError("InvalidToken")<{
+  /** What is wrong: its form, the version of one of these packages, or the decisions themselves. */
+  readonly part: "form" | "effect-transport" | "effect" | "decisions"
+  readonly expected: string
+  readonly actual: string
+}> {
+  override get message(): string {
+    return this.part === "effect-transport" || this.part === "effect"
+      ? `the token is of ${this.part} ${this.actual} and holds for that alone; this is ${this.expected}`
+      : `the ${this.part} of the token must be ${this.expected}, and is ${JSON.stringify(this.actual)}`
+  }
+}
+
+/**
  * A host ended while something ran on it.
  *
  * @category errors

@@ -11,6 +11,8 @@ import { Lane, type Owner } from "./engine/lanes.ts"
 interface Known {
   readonly number: number
   readonly host: string
+  /** It has done nothing yet. */
+  isNew: boolean
   /** It gave way because its world said so: its next operation is the one that was put off, and it is its turn. */
   isPutOff: boolean
 }
@@ -24,7 +26,7 @@ export class Fibers {
   of(fiber: Fiber.Fiber<unknown, unknown>, host: string): Known {
     let known = this.#live.get(fiber)
     if (known === undefined) {
-      this.#live.set(fiber, known = { number: ++this.#count, host, isPutOff: false })
+      this.#live.set(fiber, known = { number: ++this.#count, host, isNew: true, isPutOff: false })
       fiber.addObserver(() => this.#live.delete(fiber))
     }
     return known
@@ -67,6 +69,11 @@ export class LifeScheduler implements Scheduler.Scheduler {
     this.#onForeign = options.onForeign
   }
 
+  /**
+   * Asked before each operation. They are counted anew whenever a fiber is resumed: the first one takes what it is resumed
+   * with. After a fiber gave way here, this is nothing, and the second is the one that was put off; to put that off again
+   * would be to stand still.
+   */
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     const operation = fiber.currentOpCount
     if (operation === 1) {
@@ -75,28 +82,35 @@ export class LifeScheduler implements Scheduler.Scheduler {
         this.#onForeign(this.#host, known.number)
         return true
       }
-      if (this.#owner.state !== "running") return true
-      const isItsTurn = known.isPutOff
-      known.isPutOff = false
-      return !isItsTurn && this.#preempt(fiber)
+      if (known.isNew) {
+        known.isNew = false
+        // It may be interrupted before it has begun. Were that put off, its beginning would come first and undo it.
+        return this.#owner.state === "gone"
+      }
+      if (this.#owner.state !== "running") return this.#giveWay(fiber)
+      return !known.isPutOff && this.#preempts(fiber, true)
     }
-    if (this.#owner.state !== "running") return true
-    // The second is the one that was put off; without it there would be no progress.
-    if (operation === 2) return false
-    return this.#preempt(fiber) || (operation >= fiber.cache.maxOpsBeforeYield && this.#giveWay(fiber))
+    if (this.#owner.state !== "running") return this.#giveWay(fiber)
+    if (operation === 2 && this.#takesItsTurn(fiber)) return false
+    return this.#preempts(fiber, false) || (operation >= fiber.cache.maxOpsBeforeYield && this.#giveWay(fiber))
   }
 
-  makeDispatcher(): Scheduler.SchedulerDispatcher {
-    const lane = new Lane(this.#owner)
-    return {
-      scheduleTask: (task, priority) => this.#engine.post(lane, task, priority),
-      // For those who cannot wait; a world always can.
-      flush: () => {}
-    }
+  makeDispatcher(): Dispatcher {
+    return new Dispatcher(this.#engine, new Lane(this.#owner))
   }
 
-  #preempt(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    return this.#engine.strategy.preempts() && this.#giveWay(fiber)
+  #preempts(fiber: Fiber.Fiber<unknown, unknown>, isWoken: boolean): boolean {
+    const { running, strategy } = this.#engine
+    if (!strategy.isDue() && !(isWoken && strategy.canDefer && strategy.defers(laneOf(fiber), running))) return false
+    strategy.preempted(laneOf(fiber))
+    return this.#giveWay(fiber)
+  }
+
+  #takesItsTurn(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    const known = this.#fibers.of(fiber, this.#host)
+    const isItsTurn = known.isPutOff
+    known.isPutOff = false
+    return isItsTurn
   }
 
   #giveWay(fiber: Fiber.Fiber<unknown, unknown>): boolean {
@@ -104,3 +118,23 @@ export class LifeScheduler implements Scheduler.Scheduler {
     return true
   }
 }
+
+/** A fiber's own queue. */
+class Dispatcher implements Scheduler.SchedulerDispatcher {
+  readonly lane: Lane
+  readonly #engine: Engine
+
+  constructor(engine: Engine, lane: Lane) {
+    this.#engine = engine
+    this.lane = lane
+  }
+
+  scheduleTask(task: () => void, priority: number): void {
+    this.#engine.post(this.lane, task, priority)
+  }
+
+  /** For those who cannot wait; a world always can. */
+  flush(): void {}
+}
+
+const laneOf = (fiber: Fiber.Fiber<unknown, unknown>): Lane => (fiber.currentDispatcher as Dispatcher).lane

@@ -25,6 +25,19 @@ describe("Backlog", () => {
     }
   })
 
+  it("wakes at once who comes to wait when something has come since it polled", () => {
+    for (const why of ["item", "failure", "stop"] as const) {
+      const backlog = new Backlog<Item>(1)
+      const woken: Array<string> = []
+      assert.isUndefined(backlog.poll())
+      if (why === "item") backlog.offer({ name: "a" })
+      else if (why === "failure") backlog.fail(new Error("no descriptors"))
+      else backlog.stop()
+      backlog.await(() => woken.push("late"))
+      assert.deepStrictEqual(woken, ["late"], why)
+    }
+  })
+
   it("wakes nobody for a waiter that leaves with nothing to fetch", () => {
     const backlog = new Backlog<Item>(1)
     const woken: Array<string> = []

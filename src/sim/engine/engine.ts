@@ -124,6 +124,11 @@ export class Engine {
     return this.#timers.countOf(owner)
   }
 
+  /** The lane of the task that runs, or ran last. */
+  get running(): Lane | undefined {
+    return this.#ready.running
+  }
+
   drive(isDone: () => boolean): Stop {
     const { steps: stepsMax, virtualNs, wallMs } = this.#budget
     const wallEnd = this.#wallEnd ??= this.#realMillis() + wallMs

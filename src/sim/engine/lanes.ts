@@ -4,7 +4,7 @@
  * A fiber's dispatcher is a lane, as Effect's contract wants it, and so is each direction of a connection: bytes of one
  * direction are never reordered. A timer alone is a lane of its own.
  */
-import type { Strategy } from "./strategies.ts"
+import type { Recorder } from "./strategies.ts"
 
 export interface Task {
   /** Nothing where it was called off. */
@@ -26,6 +26,8 @@ export class Lane {
   readonly owner: Owner
   /** For strategies that rank lanes. */
   rank: number | undefined = undefined
+  /** How often such a one has picked it. */
+  turns = 0
   #tasks: Array<Task> = []
   #head = 0
 
@@ -60,6 +62,13 @@ export class Lane {
     return all
   }
 
+  /** What `takeAll` took goes in front again. */
+  putBack(tasks: ReadonlyArray<Task>): void {
+    const behind = this.takeAll()
+    for (const task of tasks) this.add(task)
+    for (const task of behind) this.add(task)
+  }
+
   drop(): void {
     this.#tasks.length = 0
     this.#head = 0
@@ -68,10 +77,11 @@ export class Lane {
 
 export class ReadyLanes {
   readonly #ready: Array<Lane> = []
-  /** What is left of a lane that is drained at once. */
+  /** The lane of the latest task. */
+  running: Lane | undefined = undefined
+  /** What is left of it, where a lane is drained at once. */
   #batch: Array<Task> = []
   #batchAt = 0
-  #batchOwner: Owner | undefined = undefined
 
   get isEmpty(): boolean {
     return this.#ready.length === 0 && this.#batchAt === this.#batch.length
@@ -86,6 +96,7 @@ export class ReadyLanes {
 
   /** Its owner was paused, or is gone. */
   withdraw(owner: Owner): void {
+    if (this.running?.owner === owner) this.#giveBack(this.running)
     for (let i = this.#ready.length - 1; i >= 0; i--) {
       const lane = this.#ready[i]!
       if (lane.owner !== owner) continue
@@ -96,7 +107,6 @@ export class ReadyLanes {
     if (owner.state !== "gone") return
     for (const lane of owner.parked) lane.drop()
     owner.parked.length = 0
-    if (this.#batchOwner === owner) this.#batchAt = this.#batch.length
   }
 
   /** Its owner goes on. */
@@ -105,25 +115,31 @@ export class ReadyLanes {
   }
 
   /** The next task; there has to be one. */
-  take(strategy: Strategy): Task {
+  take(strategy: Recorder): Task {
     if (this.#batchAt < this.#batch.length) return this.#batch[this.#batchAt++]!
-    const at = this.#ready.length === 1 ? 0 : strategy.pick(this.#ready)
-    const lane = this.#ready[at]!
+    const ready = this.#ready
+    const at = ready.length === 1 ? 0 : strategy.pick(ready)
+    const lane = this.running = ready[at]!
+    for (let i = at + 1; i < ready.length; i++) ready[i - 1] = ready[i]!
+    ready.pop()
     if (strategy.isBatched) {
-      this.#remove(at)
       this.#batch = lane.takeAll()
       this.#batchAt = 1
-      this.#batchOwner = lane.owner
       return this.#batch[0]!
     }
     const task = lane.take()
-    if (lane.size === 0) this.#remove(at)
+    // Behind the others, so that whoever picks the first each time is fair.
+    if (lane.size > 0) ready.push(lane)
     return task
   }
 
-  #remove(at: number): void {
-    const ready = this.#ready
-    for (let i = at + 1; i < ready.length; i++) ready[i - 1] = ready[i]!
-    ready.pop()
+  /** The rest of a batch goes back to the front of its lane. */
+  #giveBack(lane: Lane): void {
+    if (this.#batchAt === this.#batch.length) return
+    const rest = this.#batch.slice(this.#batchAt)
+    this.#batch = []
+    this.#batchAt = 0
+    if (lane.size === 0) this.#ready.unshift(lane)
+    lane.putBack(rest)
   }
 }
