@@ -54,7 +54,7 @@ export class HostClock {
 }
 
 /** 2000-01-01T00:00:00Z: when all worlds begin. */
-const startMillis = 946_684_800_000
+export const startMillis = 946_684_800_000
 
 /** An effect that runs on a host. */
 export class Task<A, E> {

@@ -23,7 +23,8 @@ const kinds = [
   "mark",
   "print",
   "source",
-  "record"
+  "record",
+  "lose"
 ] as const
 
 export type Kind = (typeof kinds)[number]
@@ -97,7 +98,7 @@ export class Recording {
       digest.text(host)
       digest.int(fiber)
       digest.int(cause)
-      if (connection >= 0) {
+      if (connection >= 0 || bytes !== undefined) {
         digest.int(connection)
         digest.int(direction === undefined ? 0 : direction === "c>s" ? 1 : 2)
         digest.number(from)
