@@ -57,6 +57,34 @@ export interface SerialEndpoint {
 }
 
 /**
+ * Named pipes, one for each direction: `fifo:?read=/run/answers&write=/run/questions`. One of the two may be absent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FifoEndpoint {
+  readonly _tag: "fifo"
+  /** The path of the pipe that is read. Without it the input ends at once. */
+  readonly read?: string
+  /** The path of the pipe that is written to. Without it the writing direction is ended from the beginning. */
+  readonly write?: string
+}
+
+/**
+ * TLS over TCP: `tls://host:port`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TlsEndpoint {
+  readonly _tag: "tls"
+  /** As that of TCP. The peer's certificate has to be good for it. */
+  readonly host: string
+  /** From 0 to 65535. A listener on port 0 is given a free one. */
+  readonly port: number
+}
+
+/**
  * A name inside this program: `memory:name`.
  *
  * @category models
@@ -85,7 +113,9 @@ export interface StdioEndpoint {
  */
 export interface Kinds {
   readonly tcp: TcpEndpoint
+  readonly tls: TlsEndpoint
   readonly unix: UnixEndpoint
+  readonly fifo: FifoEndpoint
   readonly serial: SerialEndpoint
   readonly memory: MemoryEndpoint
   readonly stdio: StdioEndpoint
@@ -137,7 +167,8 @@ export type KindOf<E> = E extends { readonly _tag: infer K extends Kind } ? K
  * @since 0.1.0
  */
 export type Check<E> = E extends string
-  ? [KindOf<E>] extends [never] ? `unknown endpoint scheme in "${E}": use tcp, unix, serial, memory or stdio` : E
+  ? [KindOf<E>] extends [never] ? `unknown endpoint scheme in "${E}": use tcp, tls, unix, fifo, serial, memory or stdio`
+  : E
   : E extends Endpoint ? E & { readonly [K in Exclude<keyof E, keyof Kinds[KindOf<E>]>]: never }
   : E
 
@@ -189,6 +220,13 @@ const numeral = (text: string): number | string => /^(0|[1-9]\d*)$/.test(text) ?
 // A path ends at its first NUL, and half a surrogate pair would become U+FFFD on its way to the operating system.
 const isPath = (path: string): boolean => !/[\0\uD800-\uDFFF]/u.test(path)
 
+const hostFields = {
+  host: Schema.NonEmptyString.check(
+    Schema.makeFilter((host) => Result.isSuccess(Host.hostFromString(host)), { expected: "a host" })
+  ),
+  port: Schema.Port
+}
+
 /**
  * The schema of a TCP endpoint.
  *
@@ -197,16 +235,24 @@ const isPath = (path: string): boolean => !/[\0\uD800-\uDFFF]/u.test(path)
  */
 export const TcpEndpoint = Schema.Struct({
   _tag: Schema.tag("tcp"),
-  host: Schema.NonEmptyString.check(
-    Schema.makeFilter((host) => Result.isSuccess(Host.hostFromString(host)), { expected: "a host" })
-  ),
-  port: Schema.Port
+  ...hostFields
 }).annotate({ identifier: "TcpEndpoint" })
+
+/**
+ * The schema of a TLS endpoint.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const TlsEndpoint = Schema.Struct({
+  _tag: Schema.tag("tls"),
+  ...hostFields
+}).annotate({ identifier: "TlsEndpoint" })
 
 const hostInString = "a host name, an IPv4 address, or an IPv6 address in brackets"
 
-const tcp: Form<TcpEndpoint> = {
-  schema: TcpEndpoint,
+/** `//host:port`, which TCP and TLS share. */
+const hostForm: Omit<Form<TcpEndpoint | TlsEndpoint>, "schema"> = {
   expected: {
     host: "a host name or an IP address without brackets",
     port: "an integer from 0 to 65535"
@@ -227,8 +273,12 @@ const tcp: Form<TcpEndpoint> = {
       { field: "port", text: port, at: colon + 1, value: numeral(port) }
     ])
   },
-  format: ({ host, port }) => host.includes(":") ? `tcp://[${host}]:${port}` : `tcp://${host}:${port}`
+  format: ({ _tag, host, port }) => host.includes(":") ? `${_tag}://[${host}]:${port}` : `${_tag}://${host}:${port}`
 }
+
+const tcp: Form<TcpEndpoint> = { ...hostForm, schema: TcpEndpoint }
+
+const tls: Form<TlsEndpoint> = { ...hostForm, schema: TlsEndpoint }
 
 // `sun_path` has 108 bytes on Linux, and one of them is the NUL: at the end of a path, in front of an abstract name.
 const unixPathBytesMax = 107
@@ -278,6 +328,54 @@ const unix: Form<UnixEndpoint> = {
   },
   format: ({ abstract, path }) =>
     abstract ? `unix:@${path}` : `unix:${path.startsWith("/") ? "//" : readsAsAbstract.test(path) ? "./" : ""}${path}`
+}
+
+// No `&` in a path: it is what stands between the two.
+const PipePath = Schema.NonEmptyString.check(
+  Schema.makeFilter((path) => isPath(path) && !path.includes("&"), { expected: "the path of a pipe" })
+)
+
+/**
+ * The schema of named pipes; one of the two may be absent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const FifoEndpoint = Schema.Struct({
+  _tag: Schema.tag("fifo"),
+  read: Schema.optionalKey(PipePath),
+  write: Schema.optionalKey(PipePath)
+}).check(
+  Schema.makeFilter(({ read, write }) =>
+    read !== undefined || write !== undefined || { path: ["read"], issue: "one of the two has to be there" }
+  )
+).annotate({ identifier: "FifoEndpoint" })
+
+const fifo: Form<FifoEndpoint> = {
+  schema: FifoEndpoint,
+  expected: {
+    read: "a path without NUL and &, or absent where there is one to write",
+    write: "a path without NUL and &, or absent where there is one to read"
+  },
+  split: (rest) => {
+    const expected = "?read=… or ?write=… or ?read=…&write=…"
+    if (rest[0] !== "?") return lack("query", expected, 0, rest)
+    const found: Array<Found> = []
+    let at = 1
+    for (const part of rest.slice(1).split("&")) {
+      const [, field, text] = /^(read|write)=([^]*)$/.exec(part) ?? []
+      if (field === undefined || text === undefined || found.some((other) => other.field === field)) {
+        return lack("query", expected, 0, rest)
+      }
+      found.push({ field, text, at: at + field.length + 1, value: text })
+      at += part.length + 1
+    }
+    return Result.succeed(found)
+  },
+  format: ({ read, write }) =>
+    `fifo:?${
+      [...(read === undefined ? [] : [`read=${read}`]), ...(write === undefined ? [] : [`write=${write}`])].join("&")
+    }`
 }
 
 /**
@@ -355,7 +453,15 @@ const stdio: Form<StdioEndpoint> = {
   format: () => "stdio:"
 }
 
-const forms: { readonly [K in Kind]: Form<Kinds[K]> } = { tcp, unix, serial, memory, stdio }
+const forms: { readonly [K in Kind]: Form<Kinds[K]> } = {
+  tcp,
+  tls,
+  unix,
+  fifo,
+  serial,
+  memory,
+  stdio
+}
 
 const formOf = <K extends Kind>(kind: K): Form<Kinds[K]> => forms[kind]
 
@@ -369,7 +475,9 @@ const isKind = (kind: unknown): kind is Kind => typeof kind === "string" && Obje
  */
 export const Endpoint = Schema.Union([
   TcpEndpoint,
+  TlsEndpoint,
   UnixEndpoint,
+  FifoEndpoint,
   SerialEndpoint,
   MemoryEndpoint,
   StdioEndpoint
@@ -386,13 +494,15 @@ export const Endpoint = Schema.Union([
  * | kind | string form |
  * | --- | --- |
  * | tcp | `tcp://host:port`, where an IPv6 address has brackets: `tcp://[::1]:7000`, `tcp://[fe80::1%eth0]:7000` |
+ * | tls | `tls://host:port`, as TCP |
  * | unix | `unix:///absolute/path`, `unix:relative/path`, `unix:@name` in Linux's abstract namespace |
+ * | fifo | `fifo:?read=/path&write=/path`, in any order; one of the two may be absent |
  * | serial | `serial:///dev/ttyUSB0?baudRate=115200`, `serial:COM3` with the default of 9600 |
  * | memory | `memory:name` |
  * | stdio | `stdio:` |
  *
  * The scheme may be in capitals. Nothing else is translated: `%`, `?` and `#` in the path of a socket are characters of
- * the path. An `InvalidOption` names the part that is wrong, what was expected, and at which character, counted from 1.
+ * the path; the path of a pipe cannot have `&`. An `InvalidOption` names the part that is wrong, what was expected, and at which character, counted from 1.
  *
  * **Gotchas**
  *

@@ -107,6 +107,11 @@ export interface TransportOptions {
     | undefined
   /** Whether the peer's end leaves our direction open (default), or closes it once it is flushed. */
   readonly onPeerEnd?: "keep" | "close" | undefined
+  /**
+   * For TLS: whether input that ends without close_notify fails with `Truncated` (default), since anybody on the way could
+   * have cut it short, or ends as any other. What has arrived is delivered first.
+   */
+  readonly truncation?: "fail" | "ignore" | undefined
   /** What the end of the owning scope does. Default: success closes, failure and interruption abort. */
   readonly onScopeExit?: ((exit: Exit.Exit<unknown, unknown>) => "close" | "abort") | undefined
 }

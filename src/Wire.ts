@@ -39,6 +39,7 @@ export interface ResolvedOptions {
   readonly lingerDuration: Duration.Duration
   readonly lingerBytesMax: number
   readonly onPeerEnd: "keep" | "close"
+  readonly truncation: "fail" | "ignore"
   readonly onScopeExit: (exit: Exit.Exit<unknown, unknown>) => "close" | "abort"
 }
 
@@ -103,6 +104,10 @@ export const resolveOptions = (
   if (lingerDuration === undefined) return refuse("linger.duration", "a finite duration", options?.linger?.duration)
   const onPeerEnd = options?.onPeerEnd ?? "keep"
   if (onPeerEnd !== "keep" && onPeerEnd !== "close") return refuse("onPeerEnd", "\"keep\" or \"close\"", onPeerEnd)
+  const truncation = options?.truncation ?? "fail"
+  if (truncation !== "fail" && truncation !== "ignore") {
+    return refuse("truncation", "\"fail\" or \"ignore\"", truncation)
+  }
   const onScopeExit = options?.onScopeExit ?? ((exit) => Exit.isSuccess(exit) ? "close" : "abort")
   if (typeof onScopeExit !== "function") return refuse("onScopeExit", "a function", onScopeExit)
   return Effect.succeed({
@@ -113,6 +118,7 @@ export const resolveOptions = (
     lingerDuration,
     lingerBytesMax,
     onPeerEnd,
+    truncation,
     onScopeExit
   })
 }

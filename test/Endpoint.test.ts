@@ -49,15 +49,21 @@ const host = Arbitrary.flatMap(
 )
 
 const endpoint = Arbitrary.flatMap(
-  choice("tcp", "unix", "serial", "memory", "stdio"),
+  choice("tcp", "tls", "unix", "fifo", "serial", "memory", "stdio"),
   (_tag): Arbitrary.Arbitrary<Endpoint.Endpoint> => {
     switch (_tag) {
       case "tcp":
+      case "tls":
         return Arbitrary.map(Arbitrary.all({ host, port }), (fields) => ({ _tag, ...fields }))
       case "unix":
         return Arbitrary.map(
           Arbitrary.all({ path: oddText, abstract: Arbitrary.schema(Schema.Boolean) }),
           (fields) => ({ _tag, ...fields })
+        )
+      case "fifo":
+        return Arbitrary.map(
+          Arbitrary.all({ read: oddText, write: oddText, both: Arbitrary.schema(Schema.Literals([0, 1, 2])) }),
+          ({ both, read, write }) => ({ _tag, ...(both !== 1 && { read }), ...(both !== 2 && { write }) })
         )
       case "serial":
         return Arbitrary.map(
@@ -90,6 +96,12 @@ describe("Endpoint.parse", () => {
     ["unix:././@app", { _tag: "unix", path: "./@app", abstract: false }],
     ["unix:///a%20b?c#d e", { _tag: "unix", path: "/a%20b?c#d e", abstract: false }],
     [`unix:///${"x".repeat(106)}`, { _tag: "unix", path: `/${"x".repeat(106)}`, abstract: false }],
+    ["tls://example.com:443", { _tag: "tls", host: "example.com", port: 443 }],
+    ["TLS://[::1]:443", { _tag: "tls", host: "::1", port: 443 }],
+    ["fifo:?read=/a&write=/b", { _tag: "fifo", read: "/a", write: "/b" }],
+    ["fifo:?write=b&read=a", { _tag: "fifo", read: "a", write: "b" }],
+    ["FIFO:?read=/a?b=c#d %26", { _tag: "fifo", read: "/a?b=c#d %26" }],
+    ["fifo:?write=/b\n", { _tag: "fifo", write: "/b\n" }],
     ["serial:///dev/ttyUSB0?baudRate=115200", { _tag: "serial", path: "/dev/ttyUSB0", baudRate: 115200 }],
     ["serial:///dev/ttyUSB0", { _tag: "serial", path: "/dev/ttyUSB0", baudRate: 9600 }],
     ["SERIAL:/dev/a?b?baudRate=1", { _tag: "serial", path: "/dev/a?b", baudRate: 1 }],
@@ -105,10 +117,11 @@ describe("Endpoint.parse", () => {
     it(`reads ${input}`, () => assert.deepStrictEqual(Endpoint.parse(input), Exit.succeed(expected)))
   }
 
-  const schemes = "one of tcp, unix, serial, memory, stdio at character 1"
+  const schemes = "one of tcp, tls, unix, fifo, serial, memory, stdio at character 1"
   const hosts = "a host name, an IPv4 address, or an IPv6 address in brackets at character 7"
   const ports = "an integer from 0 to 65535 at character"
   const bytes = "from 1 to 107 bytes of UTF-8 without NUL at character"
+  const pipes = "?read=… or ?write=… or ?read=…&write=… at character 6"
 
   const bad: ReadonlyArray<readonly [input: string, field: string, expected: string, actual: string]> = [
     ["", "endpoint.scheme", schemes, ""],
@@ -153,6 +166,26 @@ describe("Endpoint.parse", () => {
     ["unix:///a\ud800", "endpoint.path", `${bytes} 8`, "/a\ud800"],
     [`unix:///${"x".repeat(107)}`, "endpoint.path", `${bytes} 8`, `/${"x".repeat(107)}`],
     [`unix:@${"é".repeat(54)}`, "endpoint.path", `${bytes} 7`, "é".repeat(54)],
+    ["tls:127.0.0.1:443", "endpoint.host", "preceded by // at character 5", "127.0.0.1:443"],
+    ["tls://localhost", "endpoint.port", "preceded by a colon at character 16", ""],
+    ["fifo:", "endpoint.query", pipes, ""],
+    ["fifo:///a", "endpoint.query", pipes, "///a"],
+    ["fifo:?", "endpoint.query", pipes, "?"],
+    ["fifo:?read=/a&", "endpoint.query", pipes, "?read=/a&"],
+    ["fifo:?read=/a&read=/b", "endpoint.query", pipes, "?read=/a&read=/b"],
+    ["fifo:?read=/a&mode=1", "endpoint.query", pipes, "?read=/a&mode=1"],
+    [
+      "fifo:?read=&write=/b",
+      "endpoint.read",
+      "a path without NUL and &, or absent where there is one to write at character 12",
+      ""
+    ],
+    [
+      "fifo:?read=/a&write=",
+      "endpoint.write",
+      "a path without NUL and &, or absent where there is one to read at character 21",
+      ""
+    ],
     ["serial:", "endpoint.path", "the path of a device, without NUL at character 8", ""],
     ["serial:?baudRate=9600", "endpoint.path", "the path of a device, without NUL at character 8", ""],
     ["serial://COM3", "endpoint.path", "an absolute path (a relative one is serial:path) at character 10", "COM3"],
@@ -207,9 +240,22 @@ describe("Endpoint.format", () => {
   })
 
   it.prop("changes nothing about what any string means", {
-    scheme: choice("tcp:", "TCP://", "unix:", "unix://", "unix:@", "serial:", "serial://", "memory:", "stdio:"),
+    scheme: choice(
+      "tcp:",
+      "TCP://",
+      "tls://",
+      "fifo:",
+      "fifo:?read=",
+      "unix:",
+      "unix://",
+      "unix:@",
+      "serial:",
+      "serial://",
+      "memory:",
+      "stdio:"
+    ),
     rest: Arbitrary.flatMap(
-      choice("", ":7000", "?baudRate=1"),
+      choice("", ":7000", "?baudRate=1", "&write=/b"),
       (tail) => Arbitrary.map(oddText, (head) => head + tail)
     )
   }, ({ rest, scheme }) => {
@@ -225,7 +271,7 @@ describe("Endpoint.from", () => {
   })
 
   const object = "an endpoint or its string form"
-  const kinds = "one of tcp, unix, serial, memory, stdio"
+  const kinds = "one of tcp, tls, unix, fifo, serial, memory, stdio"
   const bad: ReadonlyArray<readonly [input: unknown, field: string, expected: string, actual: unknown]> = [
     [null, "endpoint", object, null],
     [undefined, "endpoint", object, undefined],
@@ -245,6 +291,20 @@ describe("Endpoint.from", () => {
     ],
     [{ _tag: "unix", path: "", abstract: false }, "endpoint.path", "from 1 to 107 bytes of UTF-8 without NUL", ""],
     [{ _tag: "unix", path: "a", abstract: 1 }, "endpoint.abstract", "true or false", 1],
+    [{ _tag: "tls", host: "a" }, "endpoint.port", "an integer from 0 to 65535", undefined],
+    [
+      { _tag: "fifo" },
+      "endpoint.read",
+      "a path without NUL and &, or absent where there is one to write",
+      undefined
+    ],
+    [
+      { _tag: "fifo", write: "/a&read=/b" },
+      "endpoint.write",
+      "a path without NUL and &, or absent where there is one to read",
+      "/a&read=/b"
+    ],
+    [{ _tag: "fifo", read: "/a", path: "/b" }, "endpoint.path", "absent (fifo has the fields read, write)", "/b"],
     [{ _tag: "serial", path: "a", baudRate: 0 }, "endpoint.baudRate", "an integer above 0", 0],
     [
       { _tag: "serial", path: "a", baudrate: 115200 },
@@ -306,8 +366,11 @@ describe("Endpoint.FromString", () => {
 
 describe("Endpoint.isHalfCloseKind", () => {
   it("knows the kinds that can half-close", () => {
-    const kinds: ReadonlyArray<Endpoint.Kind> = ["tcp", "unix", "serial", "memory", "stdio"]
-    assert.deepStrictEqual(kinds.filter(Endpoint.isHalfCloseKind), ["tcp", "unix", "memory", "stdio"])
+    const kinds: ReadonlyArray<Endpoint.Kind> = ["tcp", "tls", "unix", "fifo", "serial", "memory", "stdio"]
+    assert.deepStrictEqual(
+      kinds.filter(Endpoint.isHalfCloseKind),
+      ["tcp", "tls", "unix", "fifo", "memory", "stdio"]
+    )
   })
 })
 
@@ -315,11 +378,13 @@ describe("Endpoint", () => {
   it("has these names", () => {
     assert.deepStrictEqual(Object.keys(Endpoint).toSorted(), [
       "Endpoint",
+      "FifoEndpoint",
       "FromString",
       "MemoryEndpoint",
       "SerialEndpoint",
       "StdioEndpoint",
       "TcpEndpoint",
+      "TlsEndpoint",
       "UnixEndpoint",
       "describe",
       "format",

@@ -936,7 +936,8 @@ describe("options", () => {
         closeTimeout: Duration.seconds(5),
         lingerDuration: Duration.seconds(1),
         lingerBytesMax: 262_144,
-        onPeerEnd: "keep"
+        onPeerEnd: "keep",
+        truncation: "fail"
       })
       assert.deepStrictEqual(
         [Exit.void, Exit.fail("failure"), Exit.interrupt()].map(onScopeExit),
@@ -958,6 +959,7 @@ describe("options", () => {
         ["closeTimeout", { closeTimeout: "soon" as unknown as number }],
         ["linger.duration", { linger: { duration: -1 } }],
         ["linger.bytesMax", { linger: { bytesMax: -1 } }],
+        ["truncation", { truncation: "maybe" as unknown as "fail" }],
         ["onPeerEnd", { onPeerEnd: "stay" as unknown as "keep" }],
         ["onScopeExit", { onScopeExit: "close" as unknown as () => "close" }]
       ]

@@ -10,6 +10,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Network } from "../Network.ts"
 import type * as Link from "./Link.ts"
+import type * as Medium from "./Medium.ts"
 import type { HostEnded, InvalidWorld } from "./SimError.ts"
 
 /**
@@ -85,6 +86,26 @@ export class World extends Context.Service<World, {
   readonly link: (a: Host, b: Host, link: Link.Options) => Effect.Effect<void, InvalidWorld>
   /** Nothing gets from one to the other until the scope ends. */
   readonly cut: (from: Host, to: Host) => Effect.Effect<void, never, Scope.Scope>
+  /** The host that the world's own effect runs on. */
+  readonly main: Host
+  /** Makes a named pipe at a path of a host. */
+  readonly fifo: (host: Host, path: string) => Effect.Effect<Medium.Fifo, InvalidWorld>
+  /** Joins two new serial devices, of two hosts or of one. */
+  readonly cable: (
+    a: Host,
+    pathOfA: string,
+    b: Host,
+    pathOfB: string,
+    options?: Medium.CableOptions
+  ) => Effect.Effect<Medium.Cable, InvalidWorld>
+  /** What TLS is like on a host. It stays so over restarts. */
+  readonly tls: (host: Host) => Medium.Tls
+  /** Programs of a host may not open this path, be it a socket, a pipe or a device: `PermissionDenied`. */
+  readonly deny: (host: Host, path: string) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * Leaves the file of a Unix socket whose listener has died: connecting is `Refused`, and who listens there takes it over.
+   */
+  readonly leaveSocket: (host: Host, path: string) => Effect.Effect<void, InvalidWorld>
   /** Writes a mark into the trace; faults can wait for it. */
   readonly mark: (name: string) => Effect.Effect<void>
   /** How long this world has gone on. */

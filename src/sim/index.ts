@@ -1,5 +1,6 @@
 export * as Interleave from "./Interleave.ts"
 export * as Link from "./Link.ts"
+export * as Medium from "./Medium.ts"
 export * as Sim from "./Sim.ts"
 export * as SimError from "./SimError.ts"
 export * as Trace from "./Trace.ts"

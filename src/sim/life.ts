@@ -54,7 +54,7 @@ export class HostClock {
 }
 
 /** 2000-01-01T00:00:00Z: when all worlds begin. */
-const startMillis = 946_684_800_000
+export const startMillis = 946_684_800_000
 
 /** An effect that runs on a host. */
 export class Task<A, E> {
@@ -79,15 +79,15 @@ export class Task<A, E> {
     for (const wake of this.#waiters.splice(0)) wake()
   }
 
-  readonly ended: Effect.Effect<A, E | HostEnded> = Effect.suspend(() =>
-    this.#exit ?? Effect.callback<A, E | HostEnded>((resume) => {
-      const wake = () => resume(this.#exit!)
-      this.#waiters.push(wake)
-      return Effect.sync(() => {
-        this.#waiters = this.#waiters.filter((one) => one !== wake)
-      })
+  // Asked inside the callback: between two operations of whoever waits, it may end.
+  readonly ended: Effect.Effect<A, E | HostEnded> = Effect.callback<A, E | HostEnded>((resume) => {
+    if (this.#exit !== undefined) return resume(this.#exit)
+    const wake = () => resume(this.#exit!)
+    this.#waiters.push(wake)
+    return Effect.sync(() => {
+      this.#waiters = this.#waiters.filter((one) => one !== wake)
     })
-  )
+  })
 }
 
 export class Life {

@@ -2,173 +2,62 @@
  * The network as one host of a world has it.
  */
 import * as Effect from "effect/Effect"
-import * as NetAddress from "effect/net/NetAddress"
-import * as Option from "effect/Option"
 import * as Endpoint from "../Endpoint.ts"
-import * as Listener from "../Listener.ts"
-import type { Network } from "../Network.ts"
-import type { HalfCloseableTransport, Info, TransportOptions } from "../Transport.ts"
+import { Network } from "../Network.ts"
+import type { TransportOptions } from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
-import type { Acceptor, Connection, Host, Hosts, Place } from "./net/hosts.ts"
-import { NativeError, type Socket } from "./net/socket.ts"
+import type { Door, Machine } from "./doors/door.ts"
+import { fifoDoor } from "./doors/fifo.ts"
+import { serialDoor } from "./doors/serial.ts"
+import { socketDoor } from "./doors/sockets.ts"
+import { tlsDoor } from "./doors/tls.ts"
+import type { Host, Hosts } from "./net/hosts.ts"
 
-type SimTransport = HalfCloseableTransport
-
-/** How many connections may wait to be accepted. */
-const backlogMax = 128
-
-const reasonOf = (cause: unknown): TransportError.Reason => {
-  switch (cause instanceof NativeError ? cause.code : undefined) {
-    case "ECONNREFUSED":
-      return new TransportError.Refused()
-    case "ENOENT":
-      return new TransportError.NotFound({ what: "socket" })
-    case "EADDRINUSE":
-      return new TransportError.Busy({ what: "address" })
-    case "ETIMEDOUT":
-      return new TransportError.TimedOut({ phase: "connect" })
-    case "EHOSTUNREACH":
-      return new TransportError.Unreachable()
-    default:
-      return new TransportError.Failed()
-  }
+/** The doors that there are, by kind of endpoint. */
+const doors: { readonly [K in Endpoint.Kind]?: Door<Endpoint.Kinds[K]> } = {
+  tcp: socketDoor,
+  tls: tlsDoor,
+  unix: socketDoor,
+  fifo: fifoDoor,
+  serial: serialDoor
 }
 
 export const networkOf = (hosts: Hosts, host: Host): Network["Service"] => {
   let id = 0
-  const nextId = () => ++id
+  const machine: Machine = { hosts, host, nextId: () => ++id }
 
   const prepare = Effect.fnUntraced(function*(
     operation: "open" | "listen",
     input: Endpoint.Endpoint | string,
-    options: TransportOptions | undefined
+    given: TransportOptions | undefined
   ) {
     const endpoint = yield* Effect.mapError(
       Endpoint.from(input),
       (reason) => TransportError.make(operation, Endpoint.describe(input), reason)
     )
     const name = Endpoint.format(endpoint)
-    const resolved = yield* Wire.resolveOptions(options, { operation, endpoint: name })
-    const fail = (reason: TransportError.Reason, cause?: unknown) =>
-      Effect.fail(TransportError.make(operation, name, reason, { cause }))
-    if (endpoint._tag !== "tcp" && endpoint._tag !== "unix") {
-      return yield* fail(new TransportError.Unsupported({ feature: `${endpoint._tag} in a simulated network` }))
+    const options = yield* Wire.resolveOptions(given, { operation, endpoint: name })
+    const door = doors[endpoint._tag] as Door<Endpoint.Endpoint> | undefined
+    if (door === undefined) {
+      const reason = new TransportError.Unsupported({ feature: `${endpoint._tag} in a simulated network` })
+      return yield* TransportError.make(operation, name, reason)
     }
-    return { endpoint, resolved, fail }
+    return { door, endpoint, options }
   })
 
-  const transportOf = (socket: Socket, info: Info, options: Wire.ResolvedOptions) =>
-    Wire.toTransport((port) => socket.attach(port), {
-      info: info as Info & { readonly endpoint: Endpoint.TcpEndpoint },
-      options,
-      scopeExit: "clock",
-      // Whatever the medium calls it, a connection that stood was broken.
-      reasonOf: () => new TransportError.Reset()
-    }) as Effect.Effect<SimTransport, never, Effect.Services<ReturnType<typeof Wire.toTransport>>>
-
-  const connect = Effect.fnUntraced(function*(input: Endpoint.Endpoint | string, options?: TransportOptions) {
-    const { endpoint, fail, resolved } = yield* prepare("open", input, options)
-    const target = endpoint._tag === "unix" ? { host } : hosts.find(host, endpoint.host)
-    if (target === undefined) {
-      return yield* fail(new TransportError.NameNotFound({ host: endpoint._tag === "tcp" ? endpoint.host : "" }))
-    }
-    const place = placeOf(endpoint)
-    if (endpoint._tag === "unix" && !host.listening.has(`unix:${endpoint.path}`)) {
-      return yield* fail(
-        host.stale.has(`unix:${endpoint.path}`)
-          ? new TransportError.Refused()
-          : new TransportError.NotFound({ what: endpoint.path })
-      )
-    }
-    return yield* Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(
-        restore(Effect.callback<Connection, TransportError.TransportError>((resume) => {
-          let made: Connection | undefined
-          const giveUp = hosts.connect(host, target.host, place, {
-            done: (connection) => {
-              made = connection
-              resume(Effect.succeed(connection))
-            },
-            failed: (error) => resume(fail(reasonOf(error), error))
-          })
-          return Effect.sync(() => {
-            giveUp()
-            // It was made, and whoever asked for it was interrupted before it had it.
-            made?.client.abandon()
-          })
-        })),
-        (connection) =>
-          transportOf(connection.client, {
-            id: nextId(),
-            endpoint,
-            local: addressOf(endpoint, host.address, connection.clientPort),
-            peer: addressOf(endpoint, target.host?.address ?? "", endpoint._tag === "tcp" ? endpoint.port : 0)
-          }, resolved)
-      )
+  const connect = (input: Endpoint.Endpoint | string, given?: TransportOptions) =>
+    Effect.flatMap(
+      prepare("open", input, given),
+      ({ door, endpoint, options }) => door.connect(machine, endpoint, options)
     )
-  })
 
-  const listen = Effect.fnUntraced(function*(input: Endpoint.Endpoint | string, options?: TransportOptions) {
-    const { endpoint: asked, fail, resolved } = yield* prepare("listen", input, options)
-    if (asked._tag === "tcp") {
-      const target = hosts.find(host, asked.host)
-      if (target === undefined) return yield* fail(new TransportError.NameNotFound({ host: asked.host }))
-      if (target.host !== host) {
-        const expected = "an address of this host"
-        return yield* fail(new TransportError.InvalidOption({ field: "host", expected, actual: asked.host }))
-      }
-    }
-    // In one piece: what was bound is a listener's, or nobody's.
-    return yield* Effect.uninterruptible(Effect.suspend(() => {
-      const port = asked._tag === "tcp" && asked.port === 0 ? host.takePort() : undefined
-      const endpoint = asked._tag === "tcp" && port !== undefined ? { ...asked, port } : asked
-      let acceptor: Acceptor | undefined
-      const stop = hosts.listen(host, placeOf(endpoint), {
-        offer: (socket) => acceptor!.offer(socket),
-        remove: (socket) => acceptor!.remove(socket)
-      })
-      if (stop instanceof NativeError) return fail(reasonOf(stop), stop)
-      return Listener.make<Socket, SimTransport>({
-        endpoint,
-        backlogMax,
-        open: ({ offer, remove }) => {
-          acceptor = { offer, remove }
-          return () => {
-            stop()
-            if (port !== undefined) host.usedPorts.delete(port)
-          }
-        },
-        accept: (socket) => {
-          const connection = hosts.connections[socket.out.connection]!
-          return transportOf(socket, {
-            id: nextId(),
-            endpoint,
-            local: addressOf(endpoint, host.address, endpoint._tag === "tcp" ? endpoint.port : 0),
-            peer: addressOf(
-              endpoint,
-              hosts.byName.get(connection.client.host.name)!.address,
-              connection.clientPort
-            )
-          }, resolved)
-        },
-        reject: (socket) => socket.reset(),
-        reasonOf
-      })
-    }))
-  })
+  const listen = (input: Endpoint.Endpoint | string, given?: TransportOptions) =>
+    Effect.flatMap(
+      prepare("listen", input, given),
+      ({ door, endpoint, options }) => door.listen(machine, endpoint, options)
+    )
 
-  return { connect, listen } as unknown as Network["Service"]
+  // The types of both depend on the endpoint; what they promise is checked above at run time.
+  return Network.of({ connect, listen } as unknown as Network["Service"])
 }
-
-const placeOf = (endpoint: Endpoint.TcpEndpoint | Endpoint.UnixEndpoint): Place =>
-  endpoint._tag === "tcp" ? { _tag: "tcp", port: endpoint.port } : { _tag: "unix", path: endpoint.path }
-
-const addressOf = (
-  endpoint: Endpoint.TcpEndpoint | Endpoint.UnixEndpoint,
-  address: string,
-  port: number
-): Option.Option<NetAddress.SocketAddress> =>
-  endpoint._tag === "tcp" && address !== ""
-    ? Option.some(NetAddress.inetAddressFromNativeUnsafe(address, port))
-    : Option.none()

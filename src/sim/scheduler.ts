@@ -38,6 +38,11 @@ export class Fibers {
     return fiber === undefined ? 0 : this.#live.get(fiber)?.number ?? 0
   }
 
+  /** Those of this host will never go on. */
+  forget(host: string): void {
+    for (const [fiber, known] of this.#live) if (known.host === host) this.#live.delete(fiber)
+  }
+
   /** Those that have not ended. */
   get live(): ReadonlyArray<
     { readonly number: number; readonly host: string; readonly fiber: Fiber.Fiber<unknown, unknown> }
@@ -75,6 +80,7 @@ export class LifeScheduler implements Scheduler.Scheduler {
    * would be to stand still.
    */
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    if (this.#owner.state === "gone") return true
     const operation = fiber.currentOpCount
     if (operation === 1) {
       const known = this.#fibers.of(fiber, this.#host)
@@ -85,7 +91,7 @@ export class LifeScheduler implements Scheduler.Scheduler {
       if (known.isNew) {
         known.isNew = false
         // It may be interrupted before it has begun. Were that put off, its beginning would come first and undo it.
-        return this.#owner.state === "gone"
+        return false
       }
       if (this.#owner.state !== "running") return this.#giveWay(fiber)
       return !known.isPutOff && this.#preempts(fiber, true)

@@ -13,6 +13,7 @@ import { Recording } from "./engine/recording.ts"
 import type { Strategy } from "./engine/strategies.ts"
 import { HostClock, Life, Task } from "./life.ts"
 import * as Link from "./Link.ts"
+import { mediaOf } from "./media.ts"
 import { type Host as NetHost, Hosts } from "./net/hosts.ts"
 import type { LinkSettings } from "./net/settings.ts"
 import { networkOf } from "./network.ts"
@@ -176,6 +177,7 @@ export class Simulation {
     machine.isUp = false
     this.#tell(machine, by)
     machine.life.discard(by)
+    this.fibers.forget(machine.net.name)
     if (by === "powerOff") this.hosts.silence(machine.net)
     else this.hosts.abandon(machine.net)
   }
@@ -307,6 +309,8 @@ export class Simulation {
       )
     return {
       host: host as World.World["Service"]["host"],
+      main: this.#main.handle,
+      ...mediaOf(hosts, (handle) => machineOf(handle).net),
       link: (a, b, options) =>
         Effect.map(Link.settle(options), (settings) => {
           const [one, other] = [machineOf(a).net, machineOf(b).net]

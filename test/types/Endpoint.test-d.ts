@@ -13,6 +13,8 @@ describe("Endpoint", () => {
   it("is what its schemas decode", () => {
     expectTypeOf<typeof Endpoint.Endpoint.Type>().toEqualTypeOf<Endpoint.Endpoint>()
     expectTypeOf<typeof Endpoint.TcpEndpoint.Type>().toEqualTypeOf<Endpoint.TcpEndpoint>()
+    expectTypeOf<typeof Endpoint.TlsEndpoint.Type>().toEqualTypeOf<Endpoint.TlsEndpoint>()
+    expectTypeOf<typeof Endpoint.FifoEndpoint.Type>().toEqualTypeOf<Endpoint.FifoEndpoint>()
     expectTypeOf<typeof Endpoint.UnixEndpoint.Type>().toEqualTypeOf<Endpoint.UnixEndpoint>()
     expectTypeOf<typeof Endpoint.SerialEndpoint.Type>().toEqualTypeOf<Endpoint.SerialEndpoint>()
     expectTypeOf<typeof Endpoint.MemoryEndpoint.Type>().toEqualTypeOf<Endpoint.MemoryEndpoint>()
@@ -22,7 +24,7 @@ describe("Endpoint", () => {
 
   it("has a kind for each tag", () => {
     expectTypeOf<{ [K in Endpoint.Kind]: Endpoint.Kinds[K]["_tag"] }>().toEqualTypeOf<{ [K in Endpoint.Kind]: K }>()
-    expectTypeOf<Endpoint.HalfCloseKind>().toEqualTypeOf<"tcp" | "unix" | "memory" | "stdio">()
+    expectTypeOf<Endpoint.HalfCloseKind>().toEqualTypeOf<"tcp" | "tls" | "unix" | "fifo" | "memory" | "stdio">()
   })
 })
 
@@ -33,6 +35,9 @@ describe("Endpoint.KindOf", () => {
     expectTypeOf(open("unix:@name")).toEqualTypeOf<"unix">()
     expectTypeOf(open("memory:name")).toEqualTypeOf<"memory">()
     expectTypeOf(open("stdio:")).toEqualTypeOf<"stdio">()
+    expectTypeOf(open("tls://example.com:443")).toEqualTypeOf<"tls">()
+    expectTypeOf(open("fifo:?read=/a&write=/b")).toEqualTypeOf<"fifo">()
+    expectTypeOf(open({ _tag: "fifo", write: "/b" })).toEqualTypeOf<"fifo">()
     expectTypeOf(open(`tcp://127.0.0.1:${port}`)).toEqualTypeOf<"tcp">()
     expectTypeOf(open(`serial:${text}`)).toEqualTypeOf<"serial">()
     expectTypeOf(open({ _tag: "tcp", host: "::1", port: 7000 })).toEqualTypeOf<"tcp">()
@@ -50,10 +55,12 @@ describe("Endpoint.KindOf", () => {
 describe("Endpoint.Check", () => {
   it("says what is wrong with a scheme", () => {
     expectTypeOf<Endpoint.Check<"tpc://127.0.0.1:1">>().toEqualTypeOf<
-      `unknown endpoint scheme in "tpc://127.0.0.1:1": use tcp, unix, serial, memory or stdio`
+      `unknown endpoint scheme in "tpc://127.0.0.1:1": use tcp, tls, unix, fifo, serial, memory or stdio`
     >()
     // The message names them all.
-    expectTypeOf<Endpoint.Kind>().toEqualTypeOf<"tcp" | "unix" | "serial" | "memory" | "stdio">()
+    expectTypeOf<Endpoint.Kind>().toEqualTypeOf<
+      "tcp" | "tls" | "unix" | "fifo" | "serial" | "memory" | "stdio"
+    >()
   })
 
   it("refuses what no run could open", () => {
@@ -73,6 +80,8 @@ describe("Endpoint.Check", () => {
     open({ _tag: "tcp", host: "a", port: 1, path: "/a" })
     // @ts-expect-error the standard input and output have no path
     open({ _tag: "stdio", path: "/a" })
+    // @ts-expect-error a pipe has no path of its own
+    open({ _tag: "fifo", read: "/a", path: "/b" })
     // @ts-expect-error a misspelt field
     open({ _tag: "serial", path: "/a", baudRate: 1, baudrate: 1 })
   })

@@ -23,7 +23,8 @@ export const kinds = [
   "mark",
   "print",
   "source",
-  "record"
+  "record",
+  "lose"
 ] as const
 
 export type Kind = (typeof kinds)[number]
@@ -100,7 +101,7 @@ export class Recording {
       digest.pair(kindNumbers[kind] | (note.length << 8), fiber)
       digest.number(nowNs)
       digest.pair(this.#numberOf(host), cause)
-      if (connection >= 0) {
+      if (connection >= 0 || bytes !== undefined) {
         digest.pair(connection, direction === undefined ? 0 : direction === "c>s" ? 1 : 2)
         digest.pair(from | 0, to | 0)
         digest.pair(hash, high(to))

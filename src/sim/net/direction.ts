@@ -5,6 +5,7 @@
 import type { Engine } from "../engine/engine.ts"
 import { Lane, type Owner } from "../engine/lanes.ts"
 import type { Carried, Path } from "./path.ts"
+import { takeFrom } from "./pieces.ts"
 import type { Socket } from "./socket.ts"
 
 /** Something that is to happen where a place in the direction is reached. */
@@ -221,26 +222,4 @@ export class Direction {
   #told(from: number, to: number, bytes?: Uint8Array) {
     return { connection: this.connection, direction: this.name, from, to, bytes }
   }
-}
-
-/** Takes so many bytes out of the front. */
-const takeFrom = (chunks: Array<Uint8Array>, bytes: number): Uint8Array => {
-  const first = chunks[0]!
-  if (first.length === bytes) return chunks.shift()!
-  if (first.length > bytes) {
-    chunks[0] = first.subarray(bytes)
-    // A copy: the rest belongs to somebody else.
-    return first.slice(0, bytes)
-  }
-  const piece = new Uint8Array(bytes)
-  let at = 0
-  while (at < bytes) {
-    const chunk = chunks[0]!
-    const part = Math.min(chunk.length, bytes - at)
-    piece.set(part === chunk.length ? chunk : chunk.subarray(0, part), at)
-    at += part
-    if (part === chunk.length) chunks.shift()
-    else chunks[0] = chunk.subarray(part)
-  }
-  return piece
 }

@@ -8,11 +8,12 @@ import { Direction } from "./direction.ts"
 import { Path } from "./path.ts"
 import type { LinkSettings } from "./settings.ts"
 import { NativeError, Socket } from "./socket.ts"
+import { ownTls, type TlsSettings } from "./tls.ts"
 
 /** Where a host can be listened on: a port, or a path. */
 export type Place =
   | { readonly _tag: "tcp"; readonly port: number }
-  | { readonly _tag: "unix"; readonly path: string }
+  | { readonly _tag: "unix"; readonly path: string; readonly abstract: boolean }
 
 /** What takes the connections of one place. */
 export interface Acceptor {
@@ -29,6 +30,13 @@ export interface Connection {
   readonly server: Socket
   readonly place: string
   readonly clientPort: number
+}
+
+/** What a path of a host leads to, beside sockets. */
+export interface HostFile {
+  readonly _tag: "fifo" | "serial"
+  /** The programs that had it open are gone. */
+  readonly abandon: () => void
 }
 
 /** Ports that are given out, as Linux does it. */
@@ -49,12 +57,18 @@ export class Host {
   /** Paths of sockets that nobody listens on any more. */
   readonly stale = new Set<string>()
   readonly usedPorts = new Set<number>()
+  /** Named pipes and serial devices, by path. */
+  readonly files = new Map<string, HostFile>()
+  /** Paths that its programs may not open, each with how often that was said. */
+  readonly denied = new Map<string, number>()
+  readonly tls: TlsSettings
   #nextPort = ephemeralFirst
 
   constructor(name: string, address: string, owner: Owner) {
     this.name = name
     this.address = address
     this.owner = owner
+    this.tls = ownTls([name, address, "localhost", "127.0.0.1", "::1"])
   }
 
   /** A free port, or nothing when all are taken. */
@@ -244,20 +258,28 @@ export class Hosts {
 
   /** What becomes of a host's connections and places when its program dies. */
   abandon(host: Host): void {
-    for (const where of host.listening.keys()) if (where.startsWith("unix:")) host.stale.add(where)
-    host.listening.clear()
+    this.#leaveFiles(host)
     for (const socket of Array.from(host.sockets)) socket.abandon()
   }
 
   /** The same, when its power is cut: nobody hears of it. */
   silence(host: Host): void {
     host.isOff = true
-    host.listening.clear()
+    this.#leaveFiles(host)
     for (const socket of Array.from(host.sockets)) socket.silence()
+  }
+
+  /** What is in the file system stays there. */
+  #leaveFiles(host: Host): void {
+    for (const where of host.listening.keys()) if (where.startsWith("unix:/")) host.stale.add(where)
+    host.listening.clear()
+    for (const file of host.files.values()) file.abandon()
   }
 }
 
-const keyOf = (place: Place): string => place._tag === "tcp" ? `tcp:${place.port}` : `unix:${place.path}`
+/** How a place is called among those of its host. */
+export const keyOf = (place: Place): string =>
+  place._tag === "tcp" ? `tcp:${place.port}` : `unix:${place.abstract ? "@" : "/"}${place.path}`
 
 const isOwn = (name: string): boolean =>
   name === "localhost" || name.startsWith("127.") || name === "0.0.0.0" || name === "::1" || name === "::"

@@ -12,10 +12,12 @@ import type { Direction } from "./direction.ts"
 /** An error as Node has it. */
 export class NativeError extends Error {
   readonly code: string
+  readonly detail: string
 
-  constructor(code: string, message: string) {
-    super(`${code}: ${message}`)
+  constructor(code: string, detail: string) {
+    super(`${code}: ${detail}`)
     this.code = code
+    this.detail = detail
   }
 }
 

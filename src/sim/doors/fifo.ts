@@ -1,0 +1,90 @@
+/**
+ * The door of named pipes. Both ends that an endpoint asks for are opened at once, so that two programs that open the same
+ * two pipes crosswise find each other.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Endpoint from "../../Endpoint.ts"
+import type { HalfCloseableTransport } from "../../Transport.ts"
+import * as TransportError from "../../TransportError.ts"
+import * as Wire from "../../Wire.ts"
+import { Pipe, type PipeReader, PipesWire, type PipeWriter } from "../net/pipe.ts"
+import { NativeError } from "../net/socket.ts"
+import { awaiting, type Door, failedAt, type Machine, noListening, openingReasonOf, standingReasonOf } from "./door.ts"
+
+interface Ends {
+  reader: PipeReader | undefined
+  writer: PipeWriter | undefined
+}
+
+export const fifoDoor: Door<Endpoint.FifoEndpoint> = {
+  connect: (machine, endpoint, options) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(open(machine, endpoint)), (ends) => {
+        const { engine } = machine.hosts
+        const { owner } = machine.host
+        const making: Effect.Effect<HalfCloseableTransport, never, Scope.Scope> = Wire.toTransport(
+          (port) => new PipesWire(engine, owner, ends, port),
+          {
+            info: { id: machine.nextId(), endpoint, local: Option.none(), peer: Option.none() },
+            options,
+            scopeExit: "clock",
+            reasonOf: standingReasonOf
+          }
+        )
+        // What is only read has an end of its own from the beginning: a write fails, and reading goes on.
+        return ends.writer !== undefined
+          ? making
+          : Effect.tap(making, (transport) => Effect.ignore(transport.halfClose))
+      })
+    ),
+
+  listen: noListening
+}
+
+const open = (
+  machine: Machine,
+  endpoint: Endpoint.FifoEndpoint
+): Effect.Effect<Ends, TransportError.TransportError> => {
+  const fail = failedAt("open", endpoint)
+  const { owner } = machine.host
+  return Effect.suspend(() => {
+    const pipes: { read?: Pipe; write?: Pipe } = {}
+    for (const mode of ["read", "write"] as const) {
+      const path = endpoint[mode]
+      if (path === undefined) continue
+      const pipe = pipeAt(machine, path)
+      if (pipe instanceof NativeError) return fail(openingReasonOf(pipe, path), pipe)
+      pipes[mode] = pipe
+    }
+    return awaiting<Ends>((resume) => {
+      const ends: Ends = { reader: undefined, writer: undefined }
+      const done = () => {
+        if (
+          (pipes.read === undefined) === (ends.reader === undefined) &&
+          (pipes.write === undefined) === (ends.writer === undefined)
+        ) resume(Effect.succeed(ends))
+      }
+      const closeReader = pipes.read?.openReader(owner, (reader) => {
+        ends.reader = reader
+        done()
+      })
+      const closeWriter = pipes.write?.openWriter(owner, (writer) => {
+        ends.writer = writer
+        done()
+      })
+      return () => {
+        closeReader?.()
+        closeWriter?.()
+      }
+    })
+  })
+}
+
+const pipeAt = ({ host }: Machine, path: string): Pipe | NativeError => {
+  const file = host.files.get(path)
+  if (file === undefined) return new NativeError("ENOENT", "there is no such pipe")
+  if (host.denied.has(path)) return new NativeError("EACCES", "permission denied")
+  return file instanceof Pipe ? file : new NativeError("EINVAL", "it is no pipe")
+}
