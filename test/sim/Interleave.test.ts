@@ -12,6 +12,9 @@ import { races } from "../support/simRaces.ts"
 
 const every = <A>(count: number, f: (i: number) => A): ReadonlyArray<A> => Array.from({ length: count }, (_, i) => f(i))
 
+/** The first lane each time. */
+const nothing = Interleave.replay({ picks: [], preemptions: [], isBatched: false })
+
 const strategies = [
   Interleave.production,
   Interleave.random(0),
@@ -79,7 +82,7 @@ describe("the other ways", () => {
         }),
         { seed, interleave }
       ).exit
-    for (const interleave of strategies.slice(2)) {
+    for (const interleave of [...strategies.slice(2), Interleave.ranked(0)]) {
       const seen = new Set(every(200, (seed) => {
         const exit = order(seed, interleave)
         return Exit.isSuccess(exit) ? exit.value : String(exit)
@@ -122,7 +125,7 @@ describe("the other ways", () => {
       isDone = true
       yield* Fiber.joinAll(turners)
     })
-    for (const interleave of [...strategies, Interleave.replay({ picks: [], preemptions: [], isBatched: false })]) {
+    for (const interleave of [...strategies, Interleave.ranked(0), Interleave.pct(0), nothing]) {
       for (let seed = 0; seed < 20; seed++) {
         const { exit } = Sim.run(turning, { seed, interleave, budget: { steps: 20_000 } })
         assert.isTrue(Exit.isSuccess(exit), `${interleave.name}, seed ${seed}: ${exit}`)
@@ -335,19 +338,34 @@ describe("lanes", () => {
       const order: Array<number> = []
       engine.post(lane, () => {
         order.push(0)
+        engine.post(lane, () => order.push(3))
         engine.pause(owner)
         // Behind those that wait already, by its priority before one of them.
-        engine.post(lane, () => order.push(3), 1)
+        engine.post(lane, () => order.push(4), 1)
       })
       engine.post(lane, () => order.push(1))
       engine.post(lane, () => order.push(2))
-      engine.post(lane, () => order.push(4), 2)
+      engine.post(lane, () => order.push(5), 2)
       engine.drive(() => false)
       assert.deepStrictEqual(order, [0], interleave.name)
       engine.post(new Lane(other), () => engine.unpause(owner))
       engine.drive(() => false)
-      assert.deepStrictEqual(order, [0, 1, 2, 3, 4], interleave.name)
+      assert.deepStrictEqual(order, [0, 1, 2, 3, 4, 5], interleave.name)
     }
+  })
+
+  it("all come to run, where the first is picked each time and another is never empty", () => {
+    const engine = engineOf(1, nothing)
+    const [busy, other] = [new Lane(ownerOf()), new Lane(ownerOf())]
+    let isDone = false
+    const again = () => {
+      if (!isDone) engine.post(busy, again)
+    }
+    for (let i = 0; i < 2; i++) engine.post(busy, again)
+    engine.post(other, () => {
+      isDone = true
+    })
+    assert.deepStrictEqual(engine.drive(() => isDone), { _tag: "Done" })
   })
 
   it("are dropped with their owner, also in the middle of a batch", () => {

@@ -63,9 +63,9 @@ export const programOf = (seed: number): Effect.Effect<ReadonlyArray<string>> =>
             return lock.withPermit(inner())
           case 16:
           case 17:
-            return Effect.map(
-              Effect.forkChild(inner(), { startImmediately: among(true, false) }),
-              (fiber) => fibers.push(fiber)
+            return Effect.forkChild(inner(), { startImmediately: among(true, false) }).pipe(
+              Effect.map((fiber) => fibers.push(fiber)),
+              Effect.andThen(among(Effect.void, Effect.yieldNowWith(-1), Effect.yieldNowWith(1)))
             )
           case 18:
             return Effect.all([inner(), inner()], { concurrency: "unbounded" })
