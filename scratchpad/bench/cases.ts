@@ -5,7 +5,7 @@ import type { LoadOptions } from "./messages.ts"
 export interface Variant {
   /** How the report names it. */
   readonly label: string
-  readonly program: "ours" | "node" | "effect" | "socat" | "decoding" | "flow"
+  readonly program: "ours" | "node" | "effect" | "socat" | "decoding" | "flow" | "sim"
   readonly service: string
   readonly isHeapAlike?: boolean
   /** Where this variant has a load of its own. */
@@ -37,7 +37,7 @@ export interface Scenario {
   /** How many operations are measured; a tenth of it goes before, for warmth. */
   readonly operations: number
   /** What one operation is; with `GB` figures are by bytes. */
-  readonly per: "message" | "write" | "line" | "frame" | "item" | "connection" | "GB"
+  readonly per: "message" | "write" | "line" | "frame" | "item" | "connection" | "step" | "world" | "sleep" | "GB"
   readonly variants: Readonly<Record<string, Variant>>
   readonly cases: ReadonlyArray<Case>
 }
@@ -62,6 +62,22 @@ const flow = (name: string, title: string, operations: number): Scenario => ({
   },
   // At most twice the cost.
   cases: [{ ours: "consumer", theirs: "queue", figure: "rate", target: 0.5 }]
+})
+
+const sim = (service: string, label: string): Variant => ({ program: "sim", service, label })
+
+/** What a world does in a second, against a fixed figure. */
+const paced = (name: string, title: string, per: Scenario["per"], operations: number, pace: number): Scenario => ({
+  name: `sim-${name}`,
+  title,
+  load: { kind: "alone", bytes: 64, connections: 0, window: 0 },
+  operations,
+  per,
+  variants: {
+    world: sim(name, "a world"),
+    pace: sim(`pace/${pace}`, `${String(pace).replace(/(?=...$)/, " ").trim()} a second`)
+  },
+  cases: [{ ours: "world", theirs: "pace", figure: "rate", target: 1 }]
 })
 
 /** From what one read brings down to single bytes. */
@@ -282,6 +298,25 @@ export const scenarios: ReadonlyArray<Scenario> = [
   flow("single-1024", "an item from a writer to a reader, bound 1024", 600_000),
   flow("batches", "an item in batches of 64, bound 1024", 1_920_000),
   flow("stream", "an item of a stream that is registered, bound 1024", 600_000),
+  paced("steps", "scheduler steps of a ping-pong in a world", "step", 2_000_000, 50_000),
+  paced("worlds", "small worlds: a server, three clients, a line there and back for each", "world", 2000, 200),
+  paced("day", "an idle virtual day in under a second, by sleeps of one second", "sleep", 864_000, 86_400),
+  {
+    name: "sim-ping",
+    title: "64-byte ping-pong, both ends in one process, in a world and over loopback TCP",
+    load: { kind: "alone", bytes: 64, connections: 0, window: 0 },
+    operations: 400_000,
+    per: "message",
+    variants: {
+      digest: sim("ping/digest", "a world with its digest"),
+      off: sim("ping/off", "a world without a trace"),
+      tcp: sim("tcp", "loopback TCP")
+    },
+    cases: [
+      { ours: "digest", theirs: "tcp", figure: "rate", target: 1.5 },
+      { ours: "off", theirs: "tcp", figure: "rate", target: 3 }
+    ]
+  },
   ...frameSizes.map((bytes): Scenario => ({
     name: `curve-${bytes}`,
     title: `length-prefixed frames of ${bytes} bytes, in pieces`,

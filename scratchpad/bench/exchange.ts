@@ -5,8 +5,12 @@
 import { Effect } from "effect"
 import { Connection, Network } from "effect-transport"
 
-/** Sends so many messages, each when the one before has come back, and answers with the sum of all bytes that came. */
-export const exchange = (messages: number, messageOf: (index: number) => Uint8Array) =>
+/** Sends so many messages, each when the one before has come back, and tells of what came. */
+export const exchange = (
+  messages: number,
+  messageOf: (index: number) => Uint8Array,
+  onChunk: (chunk: Uint8Array) => void
+) =>
   Effect.scoped(Effect.gen(function*() {
     const { connect, listen } = yield* Network.Network
     const listener = yield* listen("tcp://127.0.0.1:0")
@@ -15,16 +19,14 @@ export const exchange = (messages: number, messageOf: (index: number) => Uint8Ar
     )
     const transport = yield* connect(listener.endpoint)
     const reader = yield* transport.reader
-    let sum = 0
     for (let i = 0; i < messages; i++) {
       const message = messageOf(i)
       yield* transport.write(message)
       for (let left = message.length; left > 0;) {
         for (const chunk of yield* reader.pull) {
           left -= chunk.length
-          for (let at = 0; at < chunk.length; at++) sum += chunk[at]!
+          onChunk(chunk)
         }
       }
     }
-    return sum
   }))

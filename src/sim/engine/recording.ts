@@ -87,13 +87,23 @@ export class Recording {
     this.#watchers.push(watcher)
   }
 
+  /** Nobody wants to know: `skip` is all that an event needs. */
+  get isOff(): boolean {
+    return this.digest === undefined && this.#watchers.length === 0
+  }
+
+  /** An event that nobody hears of. */
+  skip(): void {
+    this.cause = this.count++
+  }
+
   /** What comes of this event is caused by it, until another task runs. */
   add(kind: Kind, host: string, told: Told): void {
+    if (this.isOff) return this.skip()
     const { digest } = this
     const seq = this.count++
     const cause = this.cause
     this.cause = seq
-    if (digest === undefined && this.#watchers.length === 0) return
     const { fiber, nowNs } = this.context
     const { bytes, connection = -1, direction, from = 0, note = "", to = 0 } = told
     const hash = bytes === undefined || digest === undefined ? 0 : this.#hashOf(bytes)

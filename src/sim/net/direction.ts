@@ -216,7 +216,9 @@ export class Direction {
   }
 
   #tell(kind: "write" | "send" | "deliver" | "read", at: Socket, from: number, bytes: Uint8Array): void {
-    this.#engine.recording.add(kind, at.host.name, this.#told(from, from + bytes.length, bytes))
+    const { recording } = this.#engine
+    if (recording.isOff) recording.skip()
+    else recording.add(kind, at.host.name, this.#told(from, from + bytes.length, bytes))
   }
 
   #told(from: number, to: number, bytes?: Uint8Array) {
