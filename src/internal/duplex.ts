@@ -480,6 +480,12 @@ export class Duplex {
     this.#begun.push(write)
     this.#flush()
     this.#wakeTaken()
+    // It may have broken since the caller asked, and has nobody then who would ever wake this one.
+    const { fault } = this
+    if (fault !== undefined && this.#begun.at(-1) === write) {
+      this.#begun.pop()
+      this.#ready.push(() => write.resume(fault, "Unknown"))
+    }
     this.#settle()
   }
 
