@@ -55,6 +55,24 @@ describe("unix", () => {
     )
   })
 
+  it("an abort is an end to the peer, or a reset where input was unread", () => {
+    seeds(
+      Effect.gen(function*() {
+        const { accept } = yield* listen(path)
+        const ends = yield* Effect.forEach(["", "unread"], (unread) =>
+          Effect.gen(function*() {
+            const [client, server] = yield* both(connect(path, { readMark: 0 }), accept)
+            yield* server.write(bytes(unread))
+            yield* Effect.sleep(10)
+            yield* client.abort
+            return yield* readAll(server)
+          }))
+        return ends
+      }),
+      [["", "end"], ["", "Reset"]] as Array<ReadonlyArray<string>>
+    )
+  })
+
   it("takes as long as the way of the host to itself", () => {
     seeds(
       Effect.gen(function*() {

@@ -32,6 +32,8 @@ export class Socket implements Wire {
   readonly lingers = true
   /** Bytes for it are answered with a reset. */
   isClosed = false
+  /** Only TCP shows a peer that its connection was aborted; on a Unix socket that is an end. */
+  hasReset = true
   /** It hears nothing and says nothing: its host is without power. */
   isDeaf = false
   out!: Direction
@@ -86,6 +88,7 @@ export class Socket implements Wire {
   }
 
   reset(): void {
+    if (!this.hasReset) return this.release()
     this.out.reset()
     this.#leave()
   }
