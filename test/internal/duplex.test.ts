@@ -765,3 +765,15 @@ describe("Duplex: a write whose own flush breaks the connection", () => {
     assert.strictEqual(duplex.outputBytes, 0)
   })
 })
+
+describe("Duplex: a flush of what broke since the caller asked", () => {
+  it("fails, and does not wait", () => {
+    const { duplex, medium, port } = open()
+    medium.takesAtOnce = false
+    const [written, flush] = [writeOf(8), writeOf(0)]
+    duplex.write(written.write)
+    port.broken("gone")
+    duplex.flush(flush.write)
+    assert.deepStrictEqual([written.came, flush.came], [["Broken Unknown"], ["Broken Unknown"]])
+  })
+})

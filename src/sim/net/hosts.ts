@@ -214,6 +214,7 @@ export class Hosts {
     const id = this.connections.length
     const client = new Socket(engine, from, from.owner)
     const server = new Socket(engine, to, to.owner)
+    client.hasReset = server.hasReset = place.startsWith("tcp:")
     const shared = { engine, network: this.owner, connection: id }
     const forth = this.path(from, to)
     const back = this.path(to, from)

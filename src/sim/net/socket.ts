@@ -34,6 +34,8 @@ export class Socket implements Wire {
   isClosed = false
   /** It was given to a program: connected, or accepted. */
   isGiven = false
+  /** Only TCP shows a peer that its connection was aborted; on a Unix socket that is an end. */
+  hasReset = true
   /** It hears nothing and says nothing: its host is without power. */
   isDeaf = false
   out!: Direction
@@ -89,6 +91,7 @@ export class Socket implements Wire {
   }
 
   reset(): void {
+    if (!this.hasReset) return this.release()
     this.out.reset()
     this.#leave()
   }
