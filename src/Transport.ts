@@ -24,6 +24,7 @@ import { concat } from "./internal/bytes.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import { type Outcome, Reaction } from "./internal/reaction.ts"
 import { type Underneath, underneath } from "./internal/underneath.ts"
+import { waitsOn } from "./internal/waiting.ts"
 import type { Machine } from "./Machine.ts"
 import { Network } from "./Network.ts"
 import * as TransportError from "./TransportError.ts"
@@ -432,8 +433,8 @@ const reactInside = <Event, E>(
   }
   return Effect.scoped(Effect.flatMap(
     Effect.andThen(self.reader, makeAlarm),
-    (alarm) =>
-      Effect.callback<void, TransportError.TransportError | E>((resume) => {
+    (alarm) => {
+      const reacting = Effect.callback<void, TransportError.TransportError | E>((resume) => {
         const reaction = new Reaction<Event, E>(
           under.duplex,
           machine,
@@ -444,6 +445,11 @@ const reactInside = <Event, E>(
         reaction.start()
         return Effect.sync(() => reaction.stop())
       })
+      return waitsOn(
+        reacting,
+        () => `input for a machine, from ${Endpoint.format(self.info.endpoint)} (transport ${self.info.id})`
+      )
+    }
   ))
 }
 

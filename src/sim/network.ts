@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Endpoint from "../Endpoint.ts"
+import { waitsOn } from "../internal/waiting.ts"
 import * as Listener from "../Listener.ts"
 import type { Network } from "../Network.ts"
 import type { HalfCloseableTransport, Info, TransportOptions } from "../Transport.ts"
@@ -83,13 +84,16 @@ export const networkOf = (hosts: Hosts, host: Host): Network["Service"] => {
     }
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
-        restore(Effect.callback<Connection, TransportError.TransportError>((resume) => {
-          const giveUp = hosts.connect(host, target.host, place, {
-            done: (connection) => resume(Effect.succeed(connection)),
-            failed: (error) => resume(fail(reasonOf(error), error))
-          })
-          return Effect.sync(giveUp)
-        })),
+        restore(waitsOn(
+          Effect.callback<Connection, TransportError.TransportError>((resume) => {
+            const giveUp = hosts.connect(host, target.host, place, {
+              done: (connection) => resume(Effect.succeed(connection)),
+              failed: (error) => resume(fail(reasonOf(error), error))
+            })
+            return Effect.sync(giveUp)
+          }),
+          () => `an open of ${Endpoint.format(endpoint)}`
+        )),
         (connection) =>
           transportOf(connection.client, {
             id: nextId(),

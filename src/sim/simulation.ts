@@ -5,13 +5,15 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Tracer from "effect/Tracer"
 import { Network } from "../Network.ts"
 import { type Budget, Engine, type Stop } from "./engine/engine.ts"
 import type { Owner } from "./engine/lanes.ts"
 import type { Prng } from "./engine/prng.ts"
 import { Recording } from "./engine/recording.ts"
 import type { Strategy } from "./engine/strategies.ts"
-import { HostClock, Life, Task } from "./life.ts"
+import { type Answer, Gates } from "./gates.ts"
+import { HostClock, Life, printed, startMillis, Task } from "./life.ts"
 import * as Link from "./Link.ts"
 import { type Host as NetHost, Hosts } from "./net/hosts.ts"
 import type { LinkSettings } from "./net/settings.ts"
@@ -41,6 +43,18 @@ export class Simulation {
   /** How often each source of the outside was asked for. */
   readonly used = new Map<string, number>()
   escaped: Escaped | undefined = undefined
+  /** What was thrown where nobody could catch it, as in a microtask. */
+  uncaught: { readonly error: unknown } | undefined = undefined
+  readonly gates: Gates
+  /** Of the world's own effect. */
+  exit: Exit.Exit<unknown, unknown> | undefined = undefined
+  /** Called when there is no sense in waiting for what is outside. */
+  onHalt: (() => void) | undefined = undefined
+  #taken: sources.Taken | undefined = undefined
+  #isOver = false
+  /** That of a microtask, which no fiber runs. */
+  #microtaskClock: HostClock | undefined = undefined
+  readonly #tracer: Tracer.Tracer | undefined
   readonly #machines = new Map<string, Machine>()
   readonly #handles = new WeakMap<World.Host, Machine>()
   readonly #main: Machine
@@ -50,6 +64,11 @@ export class Simulation {
     readonly budget: Budget
     readonly strategy: (prng: Prng) => Strategy
     readonly trace: "events" | "digest" | "off"
+    /** Its gates may be promises. */
+    readonly canWait?: boolean | undefined
+    /** What its gates answer, known from an earlier run. */
+    readonly answers?: ReadonlyArray<Answer> | undefined
+    readonly tracer?: Tracer.Tracer | undefined
   }) {
     const recording = new Recording(options.trace)
     this.engine = new Engine({ ...options, recording, realMillis: sources.realMillis })
@@ -62,49 +81,87 @@ export class Simulation {
         return fibers.current
       }
     }
+    this.#tracer = options.tracer
+    this.gates = new Gates({
+      engine,
+      canWait: options.canWait === true,
+      known: options.answers,
+      outside: (run) => this.#taken === undefined ? run() : this.#taken.outside(run),
+      onEscape: (source, host) => void this.#escape(source, host, fibers.current)
+    })
     this.hosts = new Hosts(engine, { between: settled(Link.between), within: settled(Link.within) })
     this.#main = this.#machine(mainName)
   }
 
-  /** Drives the world until its effect has ended, or cannot. */
-  run<A, E>(effect: Effect.Effect<A, E, any>): { readonly stop: Stop; readonly exit: Exit.Exit<A, E> | undefined } {
-    let exit: Exit.Exit<A, E> | undefined
+  /** Puts the world's effect on its host. */
+  start(effect: Effect.Effect<any, any, any>): void {
     const whole = Effect.ensuring(Effect.scoped(effect), this.#stopAll)
-    const task: Task<A, E> = this.#main.life.start(whole, Context.make(World.World, this.#service()))
+    const task = this.#main.life.start(whole, Context.make(World.World, this.#service()))
     // Not on a fiber of its own: who waits here is outside.
-    task.onEnd((ended) => {
-      exit = ended as Exit.Exit<A, E>
+    task.onEnd((exit) => {
+      this.exit = exit
     })
-    const giveBack = sources.take(this.#controls)
+  }
+
+  /** Drives the world until its effect has ended, or cannot, or waits for what is outside. */
+  proceed(): Stop {
+    const taken = this.#taken = sources.take(this.#controls)
     try {
-      return { stop: this.engine.drive(() => exit !== undefined), exit }
+      return this.engine.drive(() => this.exit !== undefined)
     } finally {
-      giveBack()
+      this.#taken = undefined
+      taken.giveBack()
     }
   }
 
+  /** Nothing of it moves any more, whoever wakes it. */
+  end(): void {
+    this.#isOver = true
+    for (const { life } of this.#machines.values()) this.engine.discard(life.owner)
+  }
+
   get #controls(): sources.Controls {
-    const { engine } = this
-    const { clock } = this.#main
+    const { engine, fibers } = this
     const stream = engine.stream("Math.random")
+    const clockNow = () => this.#microtaskClock ?? (fibers.scheduler?.clock as HostClock) ?? this.#main.clock
+    const count = (source: string) => this.used.set(source, (this.used.get(source) ?? 0) + 1)
     return {
-      wallMillis: () => clock.wallMillis,
-      monotonicNanos: () => clock.monotonicNanos,
+      clock: clockNow,
+      startMillis,
       random: () => stream.fraction(),
-      microtask: (run) => engine.microtask(run),
-      onUse: (source) => {
-        this.used.set(source, (this.used.get(source) ?? 0) + 1)
-        engine.recording.add("source", "", { note: source })
+      microtask: (run) => {
+        const clock = clockNow()
+        engine.microtask(() => {
+          this.#microtaskClock = clock
+          try {
+            run()
+          } catch (error) {
+            // As in a process, which ends of it.
+            this.uncaught ??= { error }
+            engine.isHalted = true
+          }
+          this.#microtaskClock = undefined
+        })
       },
-      onEscape: (source) => this.#escape(source, "", this.fibers.current)
+      onPrint: (parts) => {
+        count("console")
+        engine.recording.add("print", fibers.scheduler?.host ?? "", { note: printed(parts) })
+      },
+      onUse: (source) => {
+        count(source)
+        engine.recording.add("source", fibers.scheduler?.host ?? "", { note: source })
+      },
+      onEscape: (source) => this.#escape(source, "", fibers.current)
     }
   }
 
   #escape(source: string, host: string, fiber: number): Escaped {
-    const where = host !== "" ? host : this.fibers.live.find(({ number }) => number === fiber)?.host ?? "?"
+    const where = host !== "" ? host : this.fibers.scheduler?.host ?? "?"
     const escaped = new Escaped({ source, host: where, fiber, seq: this.engine.recording.count })
+    if (this.#isOver) return escaped
     this.escaped ??= escaped
     this.engine.isHalted = true
+    this.onHalt?.()
     return escaped
   }
 
@@ -142,10 +199,13 @@ export class Simulation {
         fibers,
         owner,
         host: net.name,
+        clock,
         onForeign: (host, fiber) => this.#escape("what is not of this world", host, fiber)
       }),
       network: networkOf(this.hosts, net),
-      fiberNow: () => fibers.current
+      fiberNow: () => fibers.current,
+      gates: this.gates,
+      tracer: this.#tracer
     })
   }
 
@@ -199,7 +259,7 @@ export class Simulation {
           if (machine.isUp) {
             return machine.life.start(Effect.scoped(effect), context as Context.Context<any>) as Task<A, E>
           }
-          return Task.ended<A, E>(Exit.fail(new HostEnded({ host: name, by: "stop" })))
+          return Task.ended<A, E>(name, Exit.fail(new HostEnded({ host: name, by: "stop" })))
         })
       )
     return {

@@ -24,6 +24,11 @@ export class Digest {
     for (let i = 0; i < value.length; i++) this.int(value.charCodeAt(i))
   }
 
+  /** 32 bits of it. */
+  get word(): number {
+    return this.#a ^ this.#b
+  }
+
   get hex(): string {
     return hex(this.#a) + hex(this.#b)
   }
