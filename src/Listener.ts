@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 import * as Endpoint from "./Endpoint.ts"
 import { Backlog, Refusal } from "./internal/backlog.ts"
 import { durationOf, isCount } from "./internal/check.ts"
+import { waitsOn } from "./internal/waiting.ts"
 import type { Transport } from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
 
@@ -127,11 +128,14 @@ const nextOf = <Item extends object, T extends Transport>(
   source: Source<Item, T>,
   backlog: Backlog<Item>
 ): Next<Item> => {
-  const parked = Effect.callback<void>((resume) => {
-    const wake = () => resume(Effect.void)
-    backlog.await(wake)
-    return Effect.sync(() => backlog.cancel(wake))
-  })
+  const parked = waitsOn(
+    Effect.callback<void>((resume) => {
+      const wake = () => resume(Effect.void)
+      backlog.await(wake)
+      return Effect.sync(() => backlog.cancel(wake))
+    }),
+    () => `a connection to ${Endpoint.format(source.endpoint)}`
+  )
   return (restore) => {
     const poll: Effect.Effect<Item, TransportError.TransportError> = Effect.suspend(() => {
       const item = backlog.poll()
@@ -172,14 +176,17 @@ const serve = <Item extends object, T extends Transport, _, E, R>(
       freed?.()
     }
     // There is one fiber that accepts, and so one waiter at the most.
-    const full = Effect.callback<void>((resume) => {
-      // One may have ended since `place` looked.
-      if (free > 0) return resume(Effect.void)
-      freed = () => resume(Effect.void)
-      return Effect.sync(() => {
-        freed = undefined
-      })
-    })
+    const full = waitsOn(
+      Effect.callback<void>((resume) => {
+        // One may have ended since `place` looked.
+        if (free > 0) return resume(Effect.void)
+        freed = () => resume(Effect.void)
+        return Effect.sync(() => {
+          freed = undefined
+        })
+      }),
+      `one of ${connectionsMax} handlers to end`
+    )
     const place: Effect.Effect<void> = Effect.suspend(() => {
       freed = undefined
       if (free === 0) return Effect.andThen(full, place)

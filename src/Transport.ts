@@ -22,6 +22,7 @@ import { concat } from "./internal/bytes.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import { type Outcome, Reaction } from "./internal/reaction.ts"
 import { type Underneath, underneath } from "./internal/underneath.ts"
+import { waitsOn } from "./internal/waiting.ts"
 import type { Machine } from "./Machine.ts"
 import { makeAlarm } from "./machine/alarm.ts"
 import { drive } from "./machine/driving.ts"
@@ -436,8 +437,8 @@ const reactInside = <Event, E>(
   }
   return Effect.scoped(Effect.flatMap(
     Effect.andThen(self.reader, makeAlarm),
-    (alarm) =>
-      Effect.callback<void, TransportError.TransportError | E>((resume) => {
+    (alarm) => {
+      const reacting = Effect.callback<void, TransportError.TransportError | E>((resume) => {
         const reaction = new Reaction<Event, E>(
           under.duplex,
           machine,
@@ -448,6 +449,11 @@ const reactInside = <Event, E>(
         reaction.start()
         return Effect.sync(() => reaction.stop())
       })
+      return waitsOn(
+        reacting,
+        () => `input for a machine, from ${Endpoint.format(self.info.endpoint)} (transport ${self.info.id})`
+      )
+    }
   ))
 }
 

@@ -21,6 +21,7 @@ import * as Endpoint from "./Endpoint.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import * as duplex from "./internal/duplex.ts"
 import { Over, type Underneath } from "./internal/underneath.ts"
+import { waitsOn } from "./internal/waiting.ts"
 import { type Hold, setOnce, single } from "./once.ts"
 import type { Info, Of, Transport, TransportOptions } from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
@@ -251,13 +252,21 @@ class Mouth implements Underneath<TransportError.TransportError> {
     return new MouthEffect(this, run) as unknown as Effect.Effect<A, E, R>
   }
 
+  /** Says of an effect what it waits on. */
+  waits<E extends object>(what: string, effect: E): E {
+    return waitsOn(effect, () => `${what} ${Endpoint.format(this.info.endpoint)} (transport ${this.info.id})`)
+  }
+
   closed(): Effect.Effect<void, TransportError.TransportError> {
     const { core } = this
-    return Effect.callback((resume) => {
-      const done = (fault: duplex.Fault | undefined) => resume(fault ? this.fail("close", fault) : Effect.void)
-      core.awaitReleased(done)
-      return Effect.sync(() => core.cancelReleased(done))
-    })
+    return this.waits(
+      "the end of",
+      Effect.callback((resume) => {
+        const done = (fault: duplex.Fault | undefined) => resume(fault ? this.fail("close", fault) : Effect.void)
+        core.awaitReleased(done)
+        return Effect.sync(() => core.cancelReleased(done))
+      })
+    )
   }
 
   pausedReading(): Effect.Effect<void, never, Scope.Scope> {
@@ -332,16 +341,19 @@ class Mouth implements Underneath<TransportError.TransportError> {
     let resume: (pulling: Pulling) => void
     let pulling: Fiber.Fiber<unknown, unknown>
     // All are made once and not for each pull: a pull is the hottest effect there is, next to a write.
-    const pull: Pulling = Effect.callback((resumeWith) => {
-      const fiber = Fiber.getCurrent()!
-      if (this.lease !== lease || core.isAwaited || !this.takeBack(fiber)) return resumeWith(this.busy())
-      pulling = fiber
-      const input = core.poll()
-      if (input !== undefined) return resumeWith(answerOf(input))
-      resume = resumeWith
-      core.awaitInput(wake)
-      return leave
-    })
+    const pull: Pulling = this.waits(
+      "input from",
+      Effect.callback((resumeWith) => {
+        const fiber = Fiber.getCurrent()!
+        if (this.lease !== lease || core.isAwaited || !this.takeBack(fiber)) return resumeWith(this.busy())
+        pulling = fiber
+        const input = core.poll()
+        if (input !== undefined) return resumeWith(answerOf(input))
+        resume = resumeWith
+        core.awaitInput(wake)
+        return leave
+      })
+    )
     const wake = (input = core.poll()) => resume(input === undefined ? pull : answerOf(input))
     const leave = Effect.sync(() => core.cancelInput(wake))
     const answerOf = (input: duplex.Input): Pulling => {
@@ -403,8 +415,8 @@ class Mouth implements Underneath<TransportError.TransportError> {
     f: (batch: NonEmptyReadonlyArray<Uint8Array>) => Effect.Effect<void, E, R>
   ): Effect.Effect<void, TransportError.TransportError | E, R> {
     const { core } = this
-    return Effect.contextWith((context: Context.Context<R>) =>
-      Effect.callback<void, TransportError.TransportError | E>((resume) => {
+    return Effect.contextWith((context: Context.Context<R>) => {
+      const reading = Effect.callback<void, TransportError.TransportError | E>((resume) => {
         const run = Effect.runForkWith(context)
         let running: Fiber.Fiber<void, E> | undefined
         const finish = (exit: Effect.Effect<void, TransportError.TransportError | E>) => {
@@ -446,7 +458,8 @@ class Mouth implements Underneath<TransportError.TransportError> {
           return running === undefined ? Effect.void : interruptAndAwait(running)
         })
       })
-    )
+      return this.waits("input from", reading)
+    })
   }
 
   // Writing
@@ -512,16 +525,19 @@ class Mouth implements Underneath<TransportError.TransportError> {
     onInterrupt: (verdict: TransportError.Delivery) => Effect.Effect<void>
   ): Effect.Effect<void, TransportError.TransportError> {
     let write: duplex.Write | undefined
-    const writing = Effect.callback<void, TransportError.TransportError>((resume) => {
-      begin(
-        write = {
-          chunks,
-          bytes,
-          position: 0,
-          resume: (fault, delivery) => resume(fault ? this.fail("write", fault, delivery) : Effect.void)
-        }
-      )
-    })
+    const writing = this.waits(
+      bytes > 0 ? "room for output to" : "a flush to",
+      Effect.callback<void, TransportError.TransportError>((resume) => {
+        begin(
+          write = {
+            chunks,
+            bytes,
+            position: 0,
+            resume: (fault, delivery) => resume(fault ? this.fail("write", fault, delivery) : Effect.void)
+          }
+        )
+      })
+    )
     // Around it and not its cleanup, which nobody runs for what completes at once and is interrupted just then.
     return Effect.onExitPrimitive(writing, (exit) =>
       Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)
@@ -533,7 +549,7 @@ class Mouth implements Underneath<TransportError.TransportError> {
 
   halfClose(): Effect.Effect<void, TransportError.TransportError> {
     const { core } = this
-    return Effect.callback((resume) => {
+    const ending = Effect.callback<void, TransportError.TransportError>((resume) => {
       const fault = core.writeFault
       if (fault !== undefined && !(fault._tag === "Closed" && fault.by === "halfClose")) {
         return resume(this.fail("halfClose", fault))
@@ -542,6 +558,7 @@ class Mouth implements Underneath<TransportError.TransportError> {
       core.halfClose(done)
       return Effect.sync(() => core.cancelHalfClose(done))
     })
+    return this.waits("a half-close of", ending)
   }
 
   abort(by: "abort" | "scope", cause: Cause.Cause<unknown> | undefined): Effect.Effect<void> {
@@ -561,7 +578,7 @@ class Mouth implements Underneath<TransportError.TransportError> {
     return Effect.withFiber((fiber) => {
       const time = clock ?? Context.get(fiber.context, Clock.Clock)
       const run = Effect.runForkWith(fiber.context)
-      return Effect.callback<void, TransportError.TransportError>((resume) => {
+      const closing = Effect.callback<void, TransportError.TransportError>((resume) => {
         let timer: Fiber.Fiber<void> | undefined
         const limit = (duration: Duration.Duration, late: () => void) => {
           timer = run(Effect.andThen(time.sleep(duration), Effect.sync(late)))
@@ -590,6 +607,7 @@ class Mouth implements Underneath<TransportError.TransportError> {
           core.abort(duplex.closedBy(by === "scope" ? "scope" : "abort", cause))
         })
       })
+      return this.waits("the close of", closing)
     })
   }
 

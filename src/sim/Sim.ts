@@ -39,16 +39,21 @@
  * ```
  */
 import * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
 import { durationOf, isCount } from "../internal/check.ts"
 import type { Network } from "../Network.ts"
+import { differenceOf } from "./checking.ts"
+import { reportOf as deadlockOf } from "./deadlock.ts"
+import type { Budget, Stop } from "./engine/engine.ts"
 import type { Event } from "./engine/recording.ts"
+import { type Outcome, passing } from "./gates.ts"
 import * as Interleave from "./Interleave.ts"
 import * as SimError from "./SimError.ts"
 import { Simulation } from "./simulation.ts"
-import * as Trace from "./Trace.ts"
 import type { World } from "./World.ts"
 
 /**
@@ -97,6 +102,14 @@ export interface Report<out A, out E> {
 }
 
 /**
+ * A world: what `run` runs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Simulated<A, E> = Effect.Effect<A, E, World | Network | Scope.Scope>
+
+/**
  * Runs a world to its end.
  *
  * **Details**
@@ -112,44 +125,255 @@ export interface Report<out A, out E> {
  * The budgets stop a fiber that spins, since Effect makes it give way every 2048 operations, and microtasks without end.
  * What never gives way, a `while (true)` in plain code, nobody can stop.
  *
- * `Random`, `Clock`, `Console` and the loggers are the world's, and while it is driven, so are `Date`, `Math.random`,
- * `performance.now`, `process.hrtime`, `queueMicrotask` and the random numbers of `crypto`. Promises and timers of the
- * outside would come back at their own time, so a program that begins one ends the run with `Escaped`.
+ * What a program could learn from outside is the world's while it is driven, or ends the run:
+ *
+ * | what a program uses | what it gets |
+ * | --- | --- |
+ * | `Clock`, `Random`, `Console`, the loggers, the scheduler | the world's |
+ * | `Date`, `performance.now`, `process.hrtime`, `process.uptime` | the clock of the host that it runs on |
+ * | `Math.random`, `crypto.getRandomValues`, `crypto.randomUUID` | random numbers of the seed |
+ * | `queueMicrotask`, `process.nextTick` | runs behind the task at hand; what it throws ends the run as a defect |
+ * | `console` | prints, and is part of the trace |
+ * | promises (`then`, and what is built on it), timers, `fetch`, `crypto.subtle`, `MessageChannel`, `BroadcastChannel`, `Worker`, `WebSocket`, `EventSource`, `AbortSignal.timeout`, `Atomics.wait` and `waitAsync`, compiling `WebAssembly` | `Escaped`, by that name |
+ * | `performance.mark`, `measure` and `eventLoopUtilization`, `process.memoryUsage`, `cpuUsage`, `resourceUsage` and the like | `Escaped`, by that name |
+ * | `Effect.runFork` and `Effect.runPromise` with no scheduler of one's own | `Escaped`; `Effect.runSync` stays inside |
+ * | a fiber that is resumed from outside | `Escaped` while the run goes on, and nothing when it has ended |
+ *
+ * What the world puts in place is counted in `sources`, with an event for each use.
+ *
+ * **Gotchas**
+ *
+ * Functions that were taken from these globals before the run, Node's modules, files, the environment, and variables of
+ * a module that live on from run to run are not seen. The world is driven in one go, so that nothing asynchronous of
+ * those can come back in it: it ends as a `Deadlock` of whoever waits. What they answer at once is found by `check`, where
+ * two runs see it differ. The time zone and the locale are those of the machine: what is printed by them differs from
+ * machine to machine. Objects that were hashed by identity before the run keep their hash, so that a `HashMap` with such
+ * keys has another order in another process.
  *
  * @category running
  * @since 0.1.0
  */
-export const run = <A, E>(
-  world: Effect.Effect<A, E, World | Network | Scope.Scope>,
-  options: Options
-): Report<A, E> => {
-  const budget = budgetOf(options)
+export const run = <A, E>(world: Simulated<A, E>, options: Options): Report<A, E> =>
+  reportOf<A, E>(complete(world, options))
+
+/**
+ * Runs a world whose gates may be promises. Where one is, the world stands still: its time does not go on and nothing
+ * else of it runs, until the promise is settled. Meanwhile all globals are the real ones.
+ *
+ * **Details**
+ *
+ * Where several gates wait, they are let through in the order in which they began. What a gate answers is not the
+ * seed's: the run is the same again as far as the answers are. A fiber of the world that is resumed by anything else
+ * ends the run with `Escaped`, and so does, here too, a promise without a gate. `budget.wall` bounds the waiting.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const runPromise = <A, E>(world: Simulated<A, E>, options: Options): Promise<Report<A, E>> => {
+  const simulation = simulationOf(options, { canWait: true })
+  simulation.start(world)
+  const proceed: Effect.Effect<Report<A, E>> = Effect.suspend(() => {
+    const stop = simulation.proceed()
+    if (stop._tag !== "Held") return Effect.succeed(reportOf<A, E>({ world, options, simulation, stop }))
+    const settled = Effect.forEach(
+      simulation.gates.takeAwaited(),
+      ({ answer, promise }) => Effect.map(settle(promise!), answer),
+      { discard: true }
+    )
+    const halted = Effect.callback<void>((resume) => {
+      simulation.onHalt = () => resume(Effect.void)
+    })
+    return Effect.raceFirst(settled, halted).pipe(
+      Effect.timeoutOption(simulation.engine.wallLeftMillis),
+      Effect.flatMap(Option.match({
+        onSome: () => proceed,
+        onNone: () =>
+          Effect.sync(() => reportOf<A, E>({ world, options, simulation, stop: { _tag: "OverBudget", of: "wall" } }))
+      }))
+    )
+  })
+  return Effect.runPromise(proceed)
+}
+
+const settle = (promise: PromiseLike<unknown>): Effect.Effect<Outcome> =>
+  Effect.callback((resume) => {
+    promise.then(
+      (value) => resume(Effect.succeed({ _tag: "Value", value })),
+      (error: unknown) => resume(Effect.succeed({ _tag: "Error", error }))
+    )
+  })
+
+/**
+ * Lets something of outside into the world, by name: `run` is called with the real sources in place. In `runPromise` it
+ * may answer with a promise; in `run` and `check` such a gate ends the run with `Escaped`, by its name.
+ *
+ * **When to use**
+ *
+ * Around a service of a program, by whoever makes the world, as a layer. The program itself asks for the service, and
+ * imports nothing of this.
+ *
+ * **Details**
+ *
+ * Where it throws or rejects, the effect dies of it; given as `try` and `catch`, it fails with what `catch` makes of it.
+ * It is not interruptible in the sense that it is waited for in any case. Each use is an event, with the name and without
+ * the value. Run outside of a world, it is a defect.
+ *
+ * **Example** (Real hashes in a world)
+ *
+ * ```ts import.meta.vitest
+ * import { Context, Effect, Exit, Layer } from "effect"
+ * import { Sim, World } from "effect-transport/sim"
+ *
+ * // The program and its service.
+ * class Hashes extends Context.Service<Hashes, {
+ *   readonly first: (text: string) => Effect.Effect<number>
+ * }>()("app/Hashes") {}
+ *
+ * const program = Effect.flatMap(Hashes, ({ first }) => first("hello"))
+ *
+ * // The world gives it the real one, through a gate.
+ * const hashes = Layer.succeed(Hashes, {
+ *   first: (text) =>
+ *     Sim.gate("sha-256", async () => {
+ *       const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))
+ *       return new Uint8Array(digest)[0]!
+ *     })
+ * })
+ *
+ * const world = Effect.gen(function*() {
+ *   const { host } = yield* World.World
+ *   return yield* (yield* host("client")).run(Effect.provide(program, hashes))
+ * })
+ *
+ * const report = await Sim.runPromise(world, { seed: 1 })
+ * report.exit // => Exit.succeed(0x2c)
+ * report.events.filter(({ kind }) => kind === "gate").map(({ note }) => note) // => ["sha-256", "sha-256 answers"]
+ * ```
+ *
+ * @category gates
+ * @since 0.1.0
+ */
+export const gate: {
+  <A>(name: string, run: () => A): Effect.Effect<Awaited<A>>
+  <A, E>(
+    name: string,
+    options: { readonly try: () => A; readonly catch: (error: unknown) => E }
+  ): Effect.Effect<Awaited<A>, E>
+} = (
+  name: string,
+  run: (() => unknown) | { readonly try: () => unknown; readonly catch: (error: unknown) => unknown }
+): Effect.Effect<never> =>
+  typeof run === "function"
+    ? passing<never, never>(name, run, Effect.die)
+    : passing<never, unknown>(name, run.try, (error) =>
+      Effect.suspend(() =>
+        Effect.fail(run.catch(error))
+      )) as Effect.Effect<never>
+
+/**
+ * How runs are compared.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CheckOptions extends Options {
+  /** How often the seed is run: at least 2, which is the default. */
+  readonly times?: number | undefined
+  /** How many other seeds are run between two runs. Default 0; more finds what lives on from run to run. */
+  readonly between?: number | undefined
+}
+
+/**
+ * Runs a world several times with one seed. Where a run is unlike the first, in an event, a decision, or its exit, the
+ * exit is `Diverged`, with the first difference.
+ *
+ * **Details**
+ *
+ * With `trace: "digest"` less memory is needed, and the difference is told by its place alone.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const check = <A, E>(world: Simulated<A, E>, options: CheckOptions): Report<A, E> => {
+  const { between = 0, times = 2 } = options
+  for (const [field, count, min] of [["times", times, 2], ["between", between, 0]] as const) {
+    if (!isCount(count, min)) {
+      throw new SimError.InvalidWorld({ field, expected: `an integer of at least ${min}`, actual: count })
+    }
+  }
+  const traced: Options = { ...options, trace: options.trace === "digest" ? "digest" : "events" }
+  const first = complete(world, traced)
+  const report = reportOf<A, E>(first)
+  for (let run = 2; run <= times; run++) {
+    for (let i = 1; i <= between; i++) complete(world, { ...options, seed: options.seed + i, trace: "off" })
+    const diverged = differenceOf(first.simulation, complete(world, traced).simulation, run)
+    if (diverged !== undefined) return { ...report, exit: Exit.fail(diverged) }
+  }
+  return report
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Running
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** A run that has ended. */
+interface Run {
+  readonly world: Simulated<unknown, unknown>
+  readonly options: Options
+  readonly simulation: Simulation
+  readonly stop: Stop
+}
+
+type Extra = Pick<ConstructorParameters<typeof Simulation>[0], "answers" | "canWait" | "tracer">
+
+const simulationOf = (options: Options, extra: Extra): Simulation => {
   const { seed } = options
   if (!isCount(seed, 0)) {
     throw new SimError.InvalidWorld({ field: "seed", expected: "a non-negative integer", actual: seed })
   }
-  const simulation = new Simulation({
+  return new Simulation({
     seed,
-    budget,
+    budget: budgetOf(options),
     strategy: (options.interleave ?? Interleave.portfolio()).make,
-    trace: options.trace ?? "events"
+    trace: options.trace ?? "events",
+    ...extra
   })
-  const { exit, stop } = simulation.run(world)
-  const { engine, escaped, left, used } = simulation
+}
+
+const complete = (world: Simulated<unknown, unknown>, options: Options): Run => {
+  const simulation = simulationOf(options, {})
+  simulation.start(world)
+  const stop = simulation.proceed()
+  return { world, options, simulation, stop }
+}
+
+/** The same once more, from what was answered by its gates. */
+const again = ({ options, simulation: { gates }, world }: Run, tracer: Tracer.Tracer): Simulation => {
+  const simulation = simulationOf({ ...options, trace: "off" }, { canWait: true, answers: gates.answers, tracer })
+  simulation.start(world)
+  while (simulation.proceed()._tag === "Held" && simulation.gates.answerKnown());
+  return simulation
+}
+
+const reportOf = <A, E>(run: Run): Report<A, E> => {
+  const { options: { seed }, simulation, stop } = run
+  const { engine, escaped, uncaught, used } = simulation
   const { recording } = engine
   const failure = escaped ?? (stop._tag === "OverBudget"
-    ? new SimError.OverBudget({
-      of: stop.of,
-      max: { steps: budget.steps, virtual: budget.virtualNs / 1e6, wall: budget.wallMs }[stop.of]
-    })
+    ? new SimError.OverBudget({ of: stop.of, max: engine.budget[stop.of] })
     : stop._tag === "Stuck"
-    ? deadlockOf(simulation)
-    : left.length > 0 && exit !== undefined && Exit.isSuccess(exit)
-    ? new SimError.Leaked({ what: left })
+    ? deadlockOf(simulation, (tracer) => again(run, tracer))
+    : simulation.left.length > 0 && simulation.exit !== undefined && Exit.isSuccess(simulation.exit)
+    ? new SimError.Leaked({ what: simulation.left })
     : undefined)
+  simulation.end()
   return {
     seed,
-    exit: failure !== undefined ? Exit.fail(failure) : exit!,
+    exit: failure !== undefined
+      ? Exit.fail(failure)
+      : uncaught !== undefined
+      ? Exit.die(uncaught.error)
+      : simulation.exit as Exit.Exit<A, E>,
     digest: recording.digest?.hex ?? "",
     events: recording.events,
     decisions: engine.strategy.decisions,
@@ -159,34 +383,7 @@ export const run = <A, E>(
   }
 }
 
-/**
- * Runs a world twice with one seed. Where the runs differ, the exit is `Diverged`, with the first event that does.
- *
- * @category running
- * @since 0.1.0
- */
-export const check = <A, E>(
-  world: Effect.Effect<A, E, World | Network | Scope.Scope>,
-  options: Options
-): Report<A, E> => {
-  const first = run(world, { ...options, trace: "events" })
-  const second = run(world, { ...options, trace: "events" })
-  if (first.digest === second.digest) return first
-  const seq = first.events.findIndex((event, i) => {
-    const other = second.events[i]
-    return other === undefined || Trace.line(event) !== Trace.line(other)
-  })
-  const at = seq < 0 ? first.events.length : seq
-  const lineOf = (event: Event | undefined) => event === undefined ? "(nothing more)" : Trace.line(event)
-  return {
-    ...first,
-    exit: Exit.fail(
-      new SimError.Diverged({ seq: at, first: lineOf(first.events[at]), second: lineOf(second.events[at]) })
-    )
-  }
-}
-
-const budgetOf = ({ budget }: Options) => {
+const budgetOf = ({ budget }: Options): Budget => {
   const steps = budget?.steps ?? 1_000_000
   if (!isCount(steps, 1)) {
     throw new SimError.InvalidWorld({ field: "budget.steps", expected: "a positive integer", actual: steps })
@@ -202,23 +399,7 @@ const budgetOf = ({ budget }: Options) => {
   }
   return {
     steps,
-    virtualNs: millisOf("virtual", budget?.virtual ?? "1 hour") * 1e6,
-    wallMs: millisOf("wall", budget?.wall ?? "30 seconds")
+    virtual: millisOf("virtual", budget?.virtual ?? "1 hour"),
+    wall: millisOf("wall", budget?.wall ?? "30 seconds")
   }
-}
-
-const deadlockOf = ({ engine, fibers, hosts }: Simulation): SimError.Deadlock => {
-  const { events } = engine.recording
-  return new SimError.Deadlock({
-    fibers: fibers.live.map(({ host, number }) => {
-      const last = events.findLast((event) => event.fiber === number)
-      return { host, fiber: number, on: last === undefined ? "something" : `what came after "${Trace.line(last)}"` }
-    }),
-    sockets: hosts.connections.flatMap(({ client, id, place, server }) =>
-      [client, server].filter((socket) => !socket.isClosed).map((socket) =>
-        `connection ${id} to ${place}, on ${socket.host.name}: ${socket.out.queuedBytes} bytes to send, ` +
-        `${socket.input.arrivedBytes} unread`
-      )
-    )
-  })
 }

@@ -15,6 +15,8 @@ export interface Waiting {
   readonly fiber: number
   /** What it waits on, as far as that can be told. */
   readonly on: string
+  /** The names of the `Effect.fn` and spans that it is in, from the innermost on; empty where there are none. */
+  readonly in: string
 }
 
 /**
@@ -29,7 +31,9 @@ export class Deadlock extends Data.TaggedError("Deadlock")<{
   readonly sockets: ReadonlyArray<string>
 }> {
   override get message(): string {
-    const fibers = this.fibers.map(({ fiber, host, on }) => `  fiber ${fiber} on ${host} waits on ${on}`)
+    const fibers = this.fibers.map(({ fiber, host, in: names, on }) =>
+      `  fiber ${fiber} on ${host} waits on ${on}${names === "" ? "" : `, in ${names}`}`
+    )
     return ["nothing can happen any more", ...fibers, ...this.sockets.map((socket) => `  ${socket}`)].join("\n")
   }
 }
@@ -59,13 +63,16 @@ export class OverBudget extends Data.TaggedError("OverBudget")<{
 export class Escaped extends Data.TaggedError("Escaped")<{
   /** What was called, as `setTimeout`. */
   readonly source: string
+  /** Of the fiber that did it; `?` where it was none of the world's. */
   readonly host: string
+  /** 0 where it was none of the world's. */
   readonly fiber: number
   /** How many events came before. */
   readonly seq: number
 }> {
   override get message(): string {
-    return `${this.source} leads out of the world, in fiber ${this.fiber} on ${this.host}, after event ${this.seq}`
+    const where = this.fiber === 0 ? "" : `, in fiber ${this.fiber} on ${this.host}`
+    return `${this.source} leads out of the world${where}, after event ${this.seq}`
   }
 }
 
@@ -88,13 +95,15 @@ export class Unfired extends Data.TaggedError("Unfired")<{ readonly faults: Read
  * @since 0.1.0
  */
 export class Diverged extends Data.TaggedError("Diverged")<{
-  /** The first event that differs, counted from 0. */
+  /** Which run was unlike the first, counted from 1. */
+  readonly run: number
+  /** The first event that differs, counted from 0. Where all events are alike, their number. */
   readonly seq: number
   readonly first: string
   readonly second: string
 }> {
   override get message(): string {
-    return `two runs differ at event ${this.seq}:\n  ${this.first}\n  ${this.second}`
+    return `run ${this.run} differs from the first at event ${this.seq}:\n  ${this.first}\n  ${this.second}`
   }
 }
 

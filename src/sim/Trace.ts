@@ -96,7 +96,8 @@ export const meanings: Readonly<Record<Kind, string>> = {
   print: "a program printed or logged the note",
   source: "a program asked for what the world puts in the place of the real one; the note says for what",
   record: "a record of TLS went by; the note says which",
-  lose: "bytes were lost, as a serial line loses them; the note says why"
+  lose: "bytes were lost, as a serial line loses them; the note says why",
+  gate: "a gate let something through, or has its answer; the note has its name"
 }
 
 /**

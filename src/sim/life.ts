@@ -13,9 +13,12 @@ import * as Inspectable from "effect/Inspectable"
 import * as Logger from "effect/Logger"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
+import * as Tracer from "effect/Tracer"
+import { waitsOn } from "../internal/waiting.ts"
 import { Network } from "../Network.ts"
 import type { Engine } from "./engine/engine.ts"
 import { Lane, type Owner } from "./engine/lanes.ts"
+import { CurrentGate, type Gates } from "./gates.ts"
 import type { Host } from "./net/hosts.ts"
 import { HostEnded } from "./SimError.ts"
 
@@ -60,10 +63,15 @@ export const startMillis = 946_684_800_000
 export class Task<A, E> {
   #exit: Exit.Exit<A, E | HostEnded> | undefined = undefined
   #waiters: Array<() => void> = []
+  readonly host: string
+
+  constructor(host: string) {
+    this.host = host
+  }
 
   /** One that has ended. */
-  static ended<A, E>(exit: Exit.Exit<A, E | HostEnded>): Task<A, E> {
-    const task = new Task<A, E>()
+  static ended<A, E>(host: string, exit: Exit.Exit<A, E | HostEnded>): Task<A, E> {
+    const task = new Task<A, E>(host)
     task.end(exit)
     return task
   }
@@ -80,14 +88,17 @@ export class Task<A, E> {
   }
 
   // Asked inside the callback: between two operations of whoever waits, it may end.
-  readonly ended: Effect.Effect<A, E | HostEnded> = Effect.callback<A, E | HostEnded>((resume) => {
-    if (this.#exit !== undefined) return resume(this.#exit)
-    const wake = () => resume(this.#exit!)
-    this.#waiters.push(wake)
-    return Effect.sync(() => {
-      this.#waiters = this.#waiters.filter((one) => one !== wake)
-    })
-  })
+  readonly ended: Effect.Effect<A, E | HostEnded> = waitsOn(
+    Effect.callback<A, E | HostEnded>((resume) => {
+      if (this.#exit !== undefined) return resume(this.#exit)
+      const wake = () => resume(this.#exit!)
+      this.#waiters.push(wake)
+      return Effect.sync(() => {
+        this.#waiters = this.#waiters.filter((one) => one !== wake)
+      })
+    }),
+    () => `the end of what runs on ${this.host}`
+  )
 }
 
 export class Life {
@@ -107,6 +118,8 @@ export class Life {
     readonly network: Network["Service"]
     /** What fibers are numbered by here. */
     readonly fiberNow: () => number
+    readonly gates: Gates
+    readonly tracer: Tracer.Tracer | undefined
   }) {
     const { clock, engine, fiberNow, host, owner } = options
     this.owner = owner
@@ -114,20 +127,22 @@ export class Life {
     this.#host = host
     this.#lane = new Lane(owner)
     const print = (...parts: ReadonlyArray<unknown>) =>
-      engine.recording.add("print", host.name, { note: parts.map(textOf).join(" ") })
-    this.context = Context.empty().pipe(
+      engine.recording.add("print", host.name, { note: printed(parts) })
+    const context = Context.empty().pipe(
       Context.add(Scheduler.Scheduler, options.scheduler),
       Context.add(Clock.Clock, clockOf(engine, clock, owner)),
       Context.add(Random.Random, randomOf(engine, host.name)),
       Context.add(Console.Console, consoleOf(print)),
       Context.add(Logger.CurrentLoggers, new Set([loggerOf(print, fiberNow)])),
+      Context.add(CurrentGate, (name, run, resume) => options.gates.pass(name, host.name, run, resume)),
       Context.add(Network, options.network)
     )
+    this.context = options.tracer === undefined ? context : Context.add(context, Tracer.Tracer, options.tracer)
   }
 
   /** Begins in a task of this life. */
   start<A, E, R>(effect: Effect.Effect<A, E, R>, context: Context.Context<R>): Task<A, E> {
-    const task = new Task<A, E>()
+    const task = new Task<A, E>(this.#host.name)
     this.#running.set(task, undefined)
     this.#engine.post(this.#lane, () => {
       const all = Context.merge(context, this.context) as Context.Context<R>
@@ -178,10 +193,13 @@ const clockOf = (engine: Engine, clock: HostClock, owner: Owner): Clock.Clock =>
       const nanos = Duration.toMillis(duration) * 1e6
       if (nanos <= 0) return Effect.yieldNow
       if (nanos === Infinity) return Effect.never
-      return Effect.callback((resume) => {
-        const timer = engine.at(engine.nowNs + clock.worldNanos(nanos), owner, () => resume(Effect.void))
-        return Effect.sync(() => engine.cancel(timer))
-      })
+      return waitsOn(
+        Effect.callback((resume) => {
+          const timer = engine.at(engine.nowNs + clock.worldNanos(nanos), owner, () => resume(Effect.void))
+          return Effect.sync(() => engine.cancel(timer))
+        }),
+        "its clock"
+      )
     }
   }
 }
@@ -227,4 +245,6 @@ const loggerOf = (print: (...parts: ReadonlyArray<unknown>) => void, fiberNow: (
     print(`${logLevel.toUpperCase()} (#${fiberNow()}):`, ...parts, ...causes)
   })
 
-const textOf = (part: unknown): string => typeof part === "string" ? part : Inspectable.toStringUnknown(part, 0)
+/** As one text. */
+export const printed = (parts: ReadonlyArray<unknown>): string =>
+  parts.map((part) => typeof part === "string" ? part : Inspectable.toStringUnknown(part, 0)).join(" ")

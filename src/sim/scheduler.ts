@@ -6,11 +6,12 @@ import * as Fiber from "effect/Fiber"
 import type * as Scheduler from "effect/Scheduler"
 import type { Engine } from "./engine/engine.ts"
 import { Lane, type Owner } from "./engine/lanes.ts"
+import type { Clock } from "./sources.ts"
 
 /** A fiber of a world that has not ended. */
 interface Known {
   readonly number: number
-  readonly host: string
+  readonly scheduler: LifeScheduler
   /** It has done nothing yet. */
   isNew: boolean
   /** It gave way because its world said so: its next operation is the one that was put off, and it is its turn. */
@@ -23,10 +24,10 @@ export class Fibers {
   #count = 0
 
   /** One that may be new. */
-  of(fiber: Fiber.Fiber<unknown, unknown>, host: string): Known {
+  of(fiber: Fiber.Fiber<unknown, unknown>, scheduler: LifeScheduler): Known {
     let known = this.#live.get(fiber)
     if (known === undefined) {
-      this.#live.set(fiber, known = { number: ++this.#count, host, isNew: true, isPutOff: false })
+      this.#live.set(fiber, known = { number: ++this.#count, scheduler, isNew: true, isPutOff: false })
       fiber.addObserver(() => this.#live.delete(fiber))
     }
     return known
@@ -38,25 +39,39 @@ export class Fibers {
     return fiber === undefined ? 0 : this.#live.get(fiber)?.number ?? 0
   }
 
-  /** Those of this host will never go on. */
-  forget(host: string): void {
-    for (const [fiber, known] of this.#live) if (known.host === host) this.#live.delete(fiber)
+  /** Those that have not ended, and whose host has not. */
+  get live(): ReadonlyArray<LiveFiber> {
+    return Array.from(this.#live, ([fiber, { number, scheduler: { host, owner } }]) => ({
+      fiber,
+      number,
+      host,
+      state: owner.state
+    })).filter(({ state }) => state !== "gone")
   }
 
-  /** Those that have not ended. */
-  get live(): ReadonlyArray<
-    { readonly number: number; readonly host: string; readonly fiber: Fiber.Fiber<unknown, unknown> }
-  > {
-    return Array.from(this.#live, ([fiber, { host, number }]) => ({ fiber, number, host }))
+  /** The scheduler of the one that runs; nothing where none of this world does. */
+  get scheduler(): LifeScheduler | undefined {
+    const fiber = Fiber.getCurrent()
+    return fiber === undefined ? undefined : this.#live.get(fiber)?.scheduler
   }
+}
+
+/** A fiber that may go on. */
+export interface LiveFiber {
+  readonly number: number
+  readonly host: string
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly state: Owner["state"]
 }
 
 export class LifeScheduler implements Scheduler.Scheduler {
   readonly executionMode = "async"
   readonly #engine: Engine
   readonly #fibers: Fibers
-  readonly #owner: Owner
-  readonly #host: string
+  readonly owner: Owner
+  readonly host: string
+  /** That of its host. */
+  readonly clock: Clock
   readonly #onForeign: (host: string, fiber: number) => void
 
   constructor(options: {
@@ -64,13 +79,15 @@ export class LifeScheduler implements Scheduler.Scheduler {
     readonly fibers: Fibers
     readonly owner: Owner
     readonly host: string
+    readonly clock: Clock
     /** A fiber was resumed by what is not of this world. */
     readonly onForeign: (host: string, fiber: number) => void
   }) {
     this.#engine = options.engine
     this.#fibers = options.fibers
-    this.#owner = options.owner
-    this.#host = options.host
+    this.owner = options.owner
+    this.host = options.host
+    this.clock = options.clock
     this.#onForeign = options.onForeign
   }
 
@@ -80,12 +97,12 @@ export class LifeScheduler implements Scheduler.Scheduler {
    * would be to stand still.
    */
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    if (this.#owner.state === "gone") return true
+    if (this.owner.state === "gone") return true
     const operation = fiber.currentOpCount
     if (operation === 1) {
-      const known = this.#fibers.of(fiber, this.#host)
+      const known = this.#fibers.of(fiber, this)
       if (!this.#engine.isDriving) {
-        this.#onForeign(this.#host, known.number)
+        this.#onForeign(this.host, known.number)
         return true
       }
       if (known.isNew) {
@@ -93,16 +110,16 @@ export class LifeScheduler implements Scheduler.Scheduler {
         // It may be interrupted before it has begun. Were that put off, its beginning would come first and undo it.
         return false
       }
-      if (this.#owner.state !== "running") return this.#giveWay(fiber)
+      if (this.owner.state !== "running") return this.#giveWay(fiber)
       return !known.isPutOff && this.#preempts(fiber, true)
     }
-    if (this.#owner.state !== "running") return this.#giveWay(fiber)
+    if (this.owner.state !== "running") return this.#giveWay(fiber)
     if (operation === 2 && this.#takesItsTurn(fiber)) return false
     return this.#preempts(fiber, false) || (operation >= fiber.cache.maxOpsBeforeYield && this.#giveWay(fiber))
   }
 
   makeDispatcher(): Dispatcher {
-    return new Dispatcher(this.#engine, new Lane(this.#owner))
+    return new Dispatcher(this.#engine, new Lane(this.owner))
   }
 
   #preempts(fiber: Fiber.Fiber<unknown, unknown>, isWoken: boolean): boolean {
@@ -113,14 +130,14 @@ export class LifeScheduler implements Scheduler.Scheduler {
   }
 
   #takesItsTurn(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    const known = this.#fibers.of(fiber, this.#host)
+    const known = this.#fibers.of(fiber, this)
     const isItsTurn = known.isPutOff
     known.isPutOff = false
     return isItsTurn
   }
 
   #giveWay(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    this.#fibers.of(fiber, this.#host).isPutOff = true
+    this.#fibers.of(fiber, this).isPutOff = true
     return true
   }
 }

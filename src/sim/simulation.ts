@@ -5,13 +5,15 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Tracer from "effect/Tracer"
 import { Network } from "../Network.ts"
 import { type Budget, Engine, type Stop } from "./engine/engine.ts"
 import type { Owner } from "./engine/lanes.ts"
 import type { Prng } from "./engine/prng.ts"
 import { Recording } from "./engine/recording.ts"
 import type { Strategy } from "./engine/strategies.ts"
-import { HostClock, Life, Task } from "./life.ts"
+import { type Answer, Gates } from "./gates.ts"
+import { HostClock, Life, printed, startMillis, Task } from "./life.ts"
 import * as Link from "./Link.ts"
 import { mediaOf } from "./media.ts"
 import { type Host as NetHost, Hosts } from "./net/hosts.ts"
@@ -44,6 +46,21 @@ export class Simulation {
   escaped: Escaped | undefined = undefined
   /** What was still there at the end, by name. */
   readonly left: Array<string> = []
+  /** What was thrown where nobody could catch it, as in a microtask. */
+  uncaught: { readonly error: unknown } | undefined = undefined
+  readonly gates: Gates
+  /** Of the world's own effect. */
+  exit: Exit.Exit<unknown, unknown> | undefined = undefined
+  /** Called when there is no sense in waiting for what is outside. */
+  onHalt: (() => void) | undefined = undefined
+  /** The world's effect runs; what runs on other hosts is interrupted; whoever is about to end, ends. */
+  #phase: "running" | "ending" | "settling" = "running"
+  #hasInterrupted = false
+  #taken: sources.Taken | undefined = undefined
+  #isOver = false
+  /** That of a microtask, which no fiber runs. */
+  #microtaskClock: HostClock | undefined = undefined
+  readonly #tracer: Tracer.Tracer | undefined
   readonly #machines = new Map<string, Machine>()
   readonly #handles = new WeakMap<World.Host, Machine>()
   readonly #main: Machine
@@ -53,6 +70,11 @@ export class Simulation {
     readonly budget: Budget
     readonly strategy: (prng: Prng) => Strategy
     readonly trace: "events" | "digest" | "off"
+    /** Its gates may be promises. */
+    readonly canWait?: boolean | undefined
+    /** What its gates answer, known from an earlier run. */
+    readonly answers?: ReadonlyArray<Answer> | undefined
+    readonly tracer?: Tracer.Tracer | undefined
   }) {
     const recording = new Recording(options.trace)
     this.engine = new Engine({ ...options, recording, realMillis: sources.realMillis })
@@ -65,64 +87,110 @@ export class Simulation {
         return fibers.current
       }
     }
+    this.#tracer = options.tracer
+    this.gates = new Gates({
+      engine,
+      canWait: options.canWait === true,
+      known: options.answers,
+      outside: (run) => this.#taken === undefined ? run() : this.#taken.outside(run),
+      onEscape: (source, host) => void this.#escape(source, host, fibers.current)
+    })
     this.hosts = new Hosts(engine, { between: settled(Link.between), within: settled(Link.within) })
     this.#main = this.#machine(mainName)
   }
 
-  /** Drives the world until its effect has ended and all hosts are stopped, or until it cannot. */
-  run<A, E>(effect: Effect.Effect<A, E, any>): { readonly stop: Stop; readonly exit: Exit.Exit<A, E> | undefined } {
-    const giveBack = sources.take(this.#controls)
+  /** Puts the world's effect on its host. */
+  start(effect: Effect.Effect<any, any, any>): void {
+    // Not on a fiber of its own: who waits here is outside.
+    this.#main.life.start(Effect.scoped(effect), Context.make(World.World, this.#service())).onEnd((exit) => {
+      this.exit = exit
+    })
+  }
+
+  /** Drives the world until its effect has ended and all hosts are stopped, or until it cannot, or waits for what is outside. */
+  proceed(): Stop {
+    const taken = this.#taken = sources.take(this.#controls)
     try {
-      const { exit, stop } = this.#drive(Effect.scoped(effect), Context.make(World.World, this.#service()))
-      if (stop._tag !== "Done") return { stop, exit }
-      const ended = this.#drive(this.#interruptAll, Context.empty())
-      // Whoever is about to end, ends.
-      const settled = ended.stop._tag === "Done" ? this.engine.drive(() => this.engine.isSettled) : ended.stop
-      if (settled._tag === "Done") {
-        for (const machine of this.#machines.values()) this.#findLeft(machine)
+      while (true) {
+        const stop = this.engine.drive(() => this.#isPhaseOver)
+        if (stop._tag !== "Done") return stop
+        if (this.#phase === "running") {
+          this.#phase = "ending"
+          this.#main.life.start(this.#interruptAll, Context.empty()).onEnd(() => {
+            this.#hasInterrupted = true
+          })
+        } else if (this.#phase === "ending") this.#phase = "settling"
+        else {
+          for (const machine of this.#machines.values()) this.#findLeft(machine)
+          for (const machine of this.#machines.values()) if (machine !== this.#main) this.#end(machine, "stop")
+          return stop
+        }
       }
-      for (const machine of this.#machines.values()) if (machine !== this.#main) this.#end(machine, "stop")
-      return { stop: settled, exit }
     } finally {
-      giveBack()
+      this.#taken = undefined
+      taken.giveBack()
     }
   }
 
-  /** Runs on the world's own host, until it has ended. */
-  #drive<A, E, R>(
-    effect: Effect.Effect<A, E, R>,
-    context: Context.Context<R>
-  ): { readonly stop: Stop; readonly exit: Exit.Exit<A, E> | undefined } {
-    let exit: Exit.Exit<A, E> | undefined
-    // Not on a fiber of its own: who waits here is outside.
-    this.#main.life.start(effect, context).onEnd((ended) => {
-      exit = ended as Exit.Exit<A, E>
-    })
-    return { stop: this.engine.drive(() => exit !== undefined), exit }
+  get #isPhaseOver(): boolean {
+    switch (this.#phase) {
+      case "running":
+        return this.exit !== undefined
+      case "ending":
+        return this.#hasInterrupted
+      case "settling":
+        return this.engine.isSettled
+    }
+  }
+
+  /** Nothing of it moves any more, whoever wakes it. */
+  end(): void {
+    this.#isOver = true
+    for (const { life } of this.#machines.values()) this.engine.discard(life.owner)
   }
 
   get #controls(): sources.Controls {
-    const { engine } = this
-    const { clock } = this.#main
+    const { engine, fibers } = this
     const stream = engine.stream("Math.random")
+    const clockNow = () => this.#microtaskClock ?? (fibers.scheduler?.clock as HostClock) ?? this.#main.clock
+    const count = (source: string) => this.used.set(source, (this.used.get(source) ?? 0) + 1)
     return {
-      wallMillis: () => clock.wallMillis,
-      monotonicNanos: () => clock.monotonicNanos,
+      clock: clockNow,
+      startMillis,
       random: () => stream.fraction(),
-      microtask: (run) => engine.microtask(run),
-      onUse: (source) => {
-        this.used.set(source, (this.used.get(source) ?? 0) + 1)
-        engine.recording.add("source", "", { note: source })
+      microtask: (run) => {
+        const clock = clockNow()
+        engine.microtask(() => {
+          this.#microtaskClock = clock
+          try {
+            run()
+          } catch (error) {
+            // As in a process, which ends of it.
+            this.uncaught ??= { error }
+            engine.isHalted = true
+          }
+          this.#microtaskClock = undefined
+        })
       },
-      onEscape: (source) => this.#escape(source, "", this.fibers.current)
+      onPrint: (parts) => {
+        count("console")
+        engine.recording.add("print", fibers.scheduler?.host ?? "", { note: printed(parts) })
+      },
+      onUse: (source) => {
+        count(source)
+        engine.recording.add("source", fibers.scheduler?.host ?? "", { note: source })
+      },
+      onEscape: (source) => this.#escape(source, "", fibers.current)
     }
   }
 
   #escape(source: string, host: string, fiber: number): Escaped {
-    const where = host !== "" ? host : this.fibers.live.find(({ number }) => number === fiber)?.host ?? "?"
+    const where = host !== "" ? host : this.fibers.scheduler?.host ?? "?"
     const escaped = new Escaped({ source, host: where, fiber, seq: this.engine.recording.count })
+    if (this.#isOver) return escaped
     this.escaped ??= escaped
     this.engine.isHalted = true
+    this.onHalt?.()
     return escaped
   }
 
@@ -160,10 +228,13 @@ export class Simulation {
         fibers,
         owner,
         host: net.name,
+        clock,
         onForeign: (host, fiber) => this.#escape("what is not of this world", host, fiber)
       }),
       network: networkOf(this.hosts, net),
-      fiberNow: () => fibers.current
+      fiberNow: () => fibers.current,
+      gates: this.gates,
+      tracer: this.#tracer
     })
   }
 
@@ -177,7 +248,6 @@ export class Simulation {
     machine.isUp = false
     this.#tell(machine, by)
     machine.life.discard(by)
-    this.fibers.forget(machine.net.name)
     if (by === "powerOff") this.hosts.silence(machine.net)
     else this.hosts.abandon(machine.net)
   }
@@ -240,7 +310,7 @@ export class Simulation {
           if (machine.isUp) {
             return machine.life.start(Effect.scoped(effect), context as Context.Context<any>) as Task<A, E>
           }
-          return Task.ended<A, E>(Exit.fail(new HostEnded({ host: name, by: "stop" })))
+          return Task.ended<A, E>(name, Exit.fail(new HostEnded({ host: name, by: "stop" })))
         })
       )
     return {

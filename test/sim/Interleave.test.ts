@@ -264,7 +264,7 @@ describe("lanes", () => {
   const engineOf = (seed: number, interleave: Interleave.Interleave) =>
     new Engine({
       seed,
-      budget: { steps: 10_000, virtualNs: 1e12, wallMs: 10_000 },
+      budget: { steps: 10_000, virtual: 1e6, wall: 10_000 },
       strategy: interleave.make,
       recording: new Recording("digest"),
       realMillis: () => 0

@@ -25,6 +25,11 @@ export class Digest {
     this.pair(length, 0)
   }
 
+  /** 32 bits of it. */
+  get word(): number {
+    return this.#a ^ this.#b
+  }
+
   get hex(): string {
     return hex(this.#a) + hex(this.#b)
   }

@@ -12,9 +12,10 @@ import { type Timer, Timers } from "./timers.ts"
 /** How far a run may go. */
 export interface Budget {
   readonly steps: number
-  readonly virtualNs: number
-  /** Real time: the only bound that a seed does not decide, there so that nothing hangs. */
-  readonly wallMs: number
+  /** Milliseconds of the world. */
+  readonly virtual: number
+  /** Real milliseconds: the only bound that a seed does not decide, there so that nothing hangs. */
+  readonly wall: number
 }
 
 /** Why the driving stopped. */
@@ -23,18 +24,21 @@ export type Stop =
   | { readonly _tag: "Stuck" }
   | { readonly _tag: "OverBudget"; readonly of: "steps" | "virtual" | "wall" }
   | { readonly _tag: "Halted" }
+  | { readonly _tag: "Held" }
 
 export class Engine {
   readonly seed: number
   readonly recording: Recording
   readonly strategy: Recorder
+  readonly budget: Budget
   nowNs = 0
   /** Tasks and microtasks that have run. */
   steps = 0
   isDriving = false
   /** Set by whoever saw what must end the run. */
   isHalted = false
-  readonly #budget: Budget
+  /** Set by whoever waits for what is outside: nothing moves until it is unset. */
+  isHeld = false
   readonly #realMillis: () => number
   readonly #ready = new ReadyLanes()
   readonly #timers = new Timers()
@@ -53,7 +57,7 @@ export class Engine {
   }) {
     this.seed = options.seed
     this.recording = options.recording
-    this.#budget = options.budget
+    this.budget = options.budget
     this.#realMillis = options.realMillis
     const { digest } = options.recording
     this.strategy = new Recorder(options.strategy(this.stream("schedule")), (index, of) => {
@@ -129,9 +133,15 @@ export class Engine {
     return this.#ready.running
   }
 
+  /** Real time that is left of the budget once it was driven. */
+  get wallLeftMillis(): number {
+    return this.#wallEnd === undefined ? this.budget.wall : Math.max(0, this.#wallEnd - this.#realMillis())
+  }
+
   drive(isDone: () => boolean): Stop {
-    const { steps: stepsMax, virtualNs, wallMs } = this.#budget
-    const wallEnd = this.#wallEnd ??= this.#realMillis() + wallMs
+    const { steps: stepsMax, virtual, wall } = this.budget
+    const virtualNs = virtual * 1e6
+    const wallEnd = this.#wallEnd ??= this.#realMillis() + wall
     const { recording, strategy } = this
     const ready = this.#ready
     this.isDriving = true
@@ -141,6 +151,7 @@ export class Engine {
         const microtask = this.#takeMicrotask()
         if (microtask === undefined) {
           if (isDone()) return { _tag: "Done" }
+          if (this.isHeld) return { _tag: "Held" }
           if (ready.isEmpty) {
             const next = this.#timers.peek()
             if (next === undefined) return { _tag: "Stuck" }

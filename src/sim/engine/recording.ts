@@ -24,7 +24,8 @@ export const kinds = [
   "print",
   "source",
   "record",
-  "lose"
+  "lose",
+  "gate"
 ] as const
 
 export type Kind = (typeof kinds)[number]
@@ -67,6 +68,8 @@ export class Recording {
   readonly events: Array<Event> = []
   readonly digest: Digest | undefined
   readonly #keeps: boolean
+  /** What the digest was after each event, shortened to 32 bits. */
+  readonly #history: Array<number> = []
   /** The event that led to what happens now. */
   cause = -1
   count = 0
@@ -80,6 +83,10 @@ export class Recording {
   constructor(level: "events" | "digest" | "off") {
     this.#keeps = level === "events"
     this.digest = level === "off" ? undefined : new Digest()
+  }
+
+  get history(): ReadonlyArray<number> {
+    return this.#history
   }
 
   /** From now on it hears of each event. */
@@ -117,6 +124,7 @@ export class Recording {
         digest.pair(hash, high(to))
       }
       if (note !== "") digest.text(note)
+      this.#history.push(digest.word)
     }
     if (!this.#keeps && this.#watchers.length === 0) return
     const event: Event = {
