@@ -27,7 +27,14 @@ describe("Listener.serve", () => {
         yield* Effect.all([client.run(one), client.run(one), client.run(one)], { concurrency: "unbounded" })
         return served
       })
-      for (const interleave of [Interleave.random(0.1), Interleave.random(0.5), Interleave.ranked(0.1, "last"), Interleave.pct()]) {
+      for (
+        const interleave of [
+          Interleave.random(0.1),
+          Interleave.random(0.5),
+          Interleave.ranked(0.1, "last"),
+          Interleave.pct()
+        ]
+      ) {
         for (let seed = 0; seed < 100; seed++) {
           const { exit } = Sim.run(world, { seed, interleave, trace: "off" })
           assert.deepStrictEqual(exit, Exit.succeed(3), `${interleave.name}, seed ${seed}, ${connectionsMax} at most`)

@@ -161,6 +161,8 @@ export class Engine {
     while (due !== undefined && due.atNs <= toNs) {
       this.#timers.take()
       this.#ready.add(due.lane, { run: due.run!, priority: 0, cause: due.cause })
+      // To cancel it now does nothing.
+      due.run = undefined
       due = this.#timers.peek()
     }
   }
