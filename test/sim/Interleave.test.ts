@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Latch, Result, Schema } from "effect"
+import { Duration, Effect, Exit, Fiber, Latch, Result, Schema } from "effect"
 import { Connection, Lines, Network, Protocol } from "effect-transport"
 import { Interleave, Sim, Trace, World } from "effect-transport/sim"
 import { Engine } from "../../src/sim/engine/engine.ts"
 import { Lane, type Owner } from "../../src/sim/engine/lanes.ts"
 import { Prng } from "../../src/sim/engine/prng.ts"
 import { Recording } from "../../src/sim/engine/recording.ts"
-import { perDoubling, production, type Strategy } from "../../src/sim/engine/strategies.ts"
-import { programOf, runAsInProduction } from "../support/simPrograms.ts"
+import { perDoubling, production } from "../../src/sim/engine/strategies.ts"
+import { patternOf, programOf, runAsInProduction } from "../support/simPrograms.ts"
 import { races } from "../support/simRaces.ts"
 
 const every = <A>(count: number, f: (i: number) => A): ReadonlyArray<A> => Array.from({ length: count }, (_, i) => f(i))
@@ -94,23 +94,7 @@ describe("the other ways", () => {
   })
 
   it("end, wherever fibers give way", () => {
-    const patterns = every(500, (seed): Interleave.Interleave => ({
-      name: `pattern ${seed}`,
-      make: () => {
-        const prng = Prng.of(seed, "pattern")
-        // Bursts and gaps; every fourth gives way whenever it may.
-        const [burst, gap] = [1 + prng.below(40), seed % 4 === 0 ? 0 : prng.below(40)]
-        const pick: Strategy["pick"] = seed % 3 === 0 ? () => 0 : (lanes) => prng.below(lanes.length)
-        return {
-          isBatched: seed % 5 === 0,
-          pick,
-          preemptionFrom: (operation) =>
-            operation % (burst + gap) < burst ? operation : operation + prng.below(gap + 1),
-          ...(seed % 2 === 0 ? { defers: () => prng.chance(0.5) } : {})
-        }
-      }
-    }))
-    for (const [seed, interleave] of patterns.entries()) {
+    for (const [seed, interleave] of every(500, patternOf).entries()) {
       const { exit } = Sim.run(programOf(seed), { seed, interleave, budget: { steps: 100_000 }, trace: "off" })
       assert.isTrue(Exit.isSuccess(exit), `${interleave.name}: ${exit}`)
     }
@@ -380,5 +364,35 @@ describe("lanes", () => {
     engine.post(lane, () => order.push(1))
     engine.drive(() => false)
     assert.deepStrictEqual(order, [0])
+  })
+
+  it("with timers of an owner that is gone do not hold the world up", () => {
+    const engine = engineOf(1, nothing)
+    const owner = ownerOf()
+    const timer = engine.at(1e9, owner, () => {})
+    engine.at(5, ownerOf(), () => engine.discard(owner))
+    assert.deepStrictEqual(engine.drive(() => false), { _tag: "Stuck" })
+    assert.strictEqual(engine.nowNs, 5)
+    assert.strictEqual(engine.timersLeft, 0)
+    engine.cancel(timer)
+    assert.strictEqual(engine.timersLeft, 0)
+    const waiting = Effect.gen(function*() {
+      const { host } = yield* World.World
+      const server = yield* host("server", { boot: Effect.sleep("1 day") })
+      yield* Effect.sleep("1 second")
+      yield* server.kill
+      return yield* Effect.never
+    })
+    const { elapsed, exit } = Sim.run(waiting, { seed: 1 })
+    assert.match(String(exit), /Deadlock/)
+    assert.strictEqual(Duration.toSeconds(elapsed), 1)
+  })
+
+  it("count a timer once, also where it is cancelled after its time", () => {
+    const engine = engineOf(1, nothing)
+    const timer = engine.at(1, ownerOf(), () => {})
+    engine.drive(() => false)
+    engine.cancel(timer)
+    assert.strictEqual(engine.timersLeft, 0)
   })
 })

@@ -12,7 +12,7 @@ const seedsOf = (name: string) => name === "a duplex transfer" ? 3 : 60
 describe.for([
   ["tcp", "tcp://127.0.0.1:0"],
   ["unix", `unix:///tmp/effect-transport-${randomUUID()}.sock`]
-])("Conversations over %s", ([kind, endpoint]) => {
+])("Conversations over %s", ([, endpoint]) => {
   for (const [name, conversation] of Object.entries(conversations(endpoint!))) {
     it.live(`come out the same in a world: ${name}`, () =>
       Effect.gen(function*() {

@@ -3,7 +3,9 @@
  * to run them on Effect's own scheduler, in a time of their own.
  */
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Latch, PubSub, Queue, Scheduler, Semaphore } from "effect"
+import type { Interleave } from "effect-transport/sim"
 import { Prng } from "../../src/sim/engine/prng.ts"
+import type { Strategy } from "../../src/sim/engine/strategies.ts"
 
 /** The same program each time that it is run. */
 export const programOf = (seed: number): Effect.Effect<ReadonlyArray<string>> =>
@@ -100,6 +102,22 @@ export const programOf = (seed: number): Effect.Effect<ReadonlyArray<string>> =>
       return log
     })
   })
+
+/** Gives way in bursts; every fourth whenever it may. No program may stand still under any. */
+export const patternOf = (seed: number): Interleave.Interleave => ({
+  name: `pattern ${seed}`,
+  make: () => {
+    const prng = Prng.of(seed, "pattern")
+    const [burst, gap] = [1 + prng.below(40), seed % 4 === 0 ? 0 : prng.below(40)]
+    const pick: Strategy["pick"] = seed % 3 === 0 ? () => 0 : (lanes) => prng.below(lanes.length)
+    return {
+      isBatched: seed % 5 === 0,
+      pick,
+      preemptionFrom: (operation) => operation % (burst + gap) < burst ? operation : operation + prng.below(gap + 1),
+      ...(seed % 2 === 0 ? { defers: () => prng.chance(0.5) } : {})
+    }
+  }
+})
 
 /** Runs on Effect's `MixedScheduler` and Node's `setImmediate`; when nothing is left to do, the next timers are due. */
 export const runAsInProduction = <A, E>(effect: Effect.Effect<A, E>): Promise<Exit.Exit<A, E>> => {

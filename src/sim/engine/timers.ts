@@ -8,7 +8,7 @@ export interface Timer extends Task {
   /** Nanoseconds of the world. */
   readonly atNs: number
   readonly order: number
-  /** What runs then; nothing once it was cancelled. */
+  /** What runs then; nothing once it was cancelled, or is due. */
   run: (() => void) | undefined
   /** Where it queues when its time has come. */
   readonly lane: Lane
@@ -42,14 +42,17 @@ export class Timers {
     if (this.#cancelled > 64 && this.#cancelled * 2 > this.#heap.length) this.#compact()
   }
 
-  /** The earliest that still stands. */
+  /** The earliest that still stands, and whose owner is there. */
   peek(): Timer | undefined {
     const heap = this.#heap
-    while (heap.length > 0 && heap[0]!.run === undefined) {
+    while (heap.length > 0) {
+      const first = heap[0]!
+      if (first.run === undefined) this.#cancelled--
+      else if (first.lane.owner.state !== "gone") return first
+      first.run = undefined
       this.#removeFirst()
-      this.#cancelled--
     }
-    return heap[0]
+    return undefined
   }
 
   /** Takes out what `peek` answered. */
