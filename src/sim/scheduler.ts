@@ -11,6 +11,7 @@ import { Lane, type Owner } from "./engine/lanes.ts"
 interface Known {
   readonly number: number
   readonly host: string
+  readonly owner: Owner
   /** It gave way because its world said so: its next operation is the one that was put off, and it is its turn. */
   isPutOff: boolean
 }
@@ -21,10 +22,10 @@ export class Fibers {
   #count = 0
 
   /** One that may be new. */
-  of(fiber: Fiber.Fiber<unknown, unknown>, host: string): Known {
+  of(fiber: Fiber.Fiber<unknown, unknown>, host: string, owner: Owner): Known {
     let known = this.#live.get(fiber)
     if (known === undefined) {
-      this.#live.set(fiber, known = { number: ++this.#count, host, isPutOff: false })
+      this.#live.set(fiber, known = { number: ++this.#count, host, owner, isPutOff: false })
       fiber.addObserver(() => this.#live.delete(fiber))
     }
     return known
@@ -36,11 +37,13 @@ export class Fibers {
     return fiber === undefined ? 0 : this.#live.get(fiber)?.number ?? 0
   }
 
-  /** Those that have not ended. */
+  /** Those that have not ended, and whose host's life has not. */
   get live(): ReadonlyArray<
     { readonly number: number; readonly host: string; readonly fiber: Fiber.Fiber<unknown, unknown> }
   > {
-    return Array.from(this.#live, ([fiber, { host, number }]) => ({ fiber, number, host }))
+    return Array.from(this.#live).flatMap(([fiber, { host, number, owner }]) =>
+      owner.state === "gone" ? [] : [{ fiber, number, host }]
+    )
   }
 }
 
@@ -70,7 +73,7 @@ export class LifeScheduler implements Scheduler.Scheduler {
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     const operation = fiber.currentOpCount
     if (operation === 1) {
-      const known = this.#fibers.of(fiber, this.#host)
+      const known = this.#fibers.of(fiber, this.#host, this.#owner)
       if (!this.#engine.isDriving) {
         this.#onForeign(this.#host, known.number)
         return true
@@ -100,7 +103,7 @@ export class LifeScheduler implements Scheduler.Scheduler {
   }
 
   #giveWay(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    this.#fibers.of(fiber, this.#host).isPutOff = true
+    this.#fibers.of(fiber, this.#host, this.#owner).isPutOff = true
     return true
   }
 }

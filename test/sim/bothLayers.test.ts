@@ -9,7 +9,7 @@ import { conversations } from "../../scratchpad/examples/conversations.ts"
 /** Where a world differs from real sockets, and why. */
 const differences: Readonly<Record<string, { readonly simulated: object; readonly why: string }>> = {
   "unix, reset": {
-    simulated: { then: "Reset", again: "Reset" },
+    simulated: { next: "Reset", again: "Reset" },
     why:
       "an abort of a Unix socket shows as an end on Linux where nothing was unread; in a world it is a reset as in TCP"
   }
