@@ -16,7 +16,7 @@ const differences: Readonly<Record<string, { readonly simulated: object; readonl
 }
 
 /** How many seeds; few where one takes long. */
-const seedsOf = (name: string) => name === "a duplex transfer" ? 3 : 60
+const seedsOf = (name: string) => name === "a duplex transfer" ? 3 : 30
 
 describe.for([
   ["tcp", "tcp://127.0.0.1:0"],

@@ -5,8 +5,8 @@ import { worlds } from "../support/simWorlds.ts"
 
 describe("Programs in a world", () => {
   for (const { promise, world } of Object.values(worlds)) {
-    it(promise, () => {
-      for (let seed = 0; seed < 150; seed++) {
+    it(promise, { timeout: 120_000 }, () => {
+      for (let seed = 0; seed < 100; seed++) {
         const { exit } = Sim.run(world, { seed, trace: "off" })
         assert.isTrue(Exit.isSuccess(exit), `seed ${seed}: ${Exit.isFailure(exit) ? exit.cause : ""}`)
       }
