@@ -107,7 +107,7 @@ export const conversations = (endpoint: string): Readonly<Record<string, Convers
       yield* client.halfClose
       const writing = yield* Effect.flip(client.write(bytes("three")))
       const answer = text(yield* Transport.readUntilEnd(client))
-      return { asked: yield* Fiber.join(serving), answer, writing: writing.reason._tag, after: yield* next(client) }
+      return { asked: yield* Fiber.join(serving), answer, writing: writing.reason._tag, next: yield* next(client) }
     })),
 
   end: between(endpoint, (client, server) =>
@@ -125,7 +125,7 @@ export const conversations = (endpoint: string): Readonly<Record<string, Convers
       yield* server.write(bytes("last words"))
       const words = text(yield* Transport.readExactly(client, 10))
       yield* server.abort
-      return { words, after: yield* next(client), again: yield* next(client), server: yield* next(server) }
+      return { words, next: yield* next(client), again: yield* next(client), server: yield* next(server) }
     })),
 
   backpressure: between(endpoint, (client, server) =>

@@ -145,6 +145,7 @@ export class Life {
     const task = new Task<A, E>(this.#host.name)
     this.#running.set(task, undefined)
     this.#engine.post(this.#lane, () => {
+      if (!this.#running.has(task)) return
       const all = Context.merge(context, this.context) as Context.Context<R>
       const fiber = Effect.runForkWith(all)(effect)
       this.#running.set(task, fiber)
@@ -159,14 +160,20 @@ export class Life {
   interrupt(task: Task<any, any>): Effect.Effect<void> {
     return Effect.suspend(() => {
       const fiber = this.#running.get(task)
-      return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
+      if (fiber !== undefined) return Fiber.interrupt(fiber)
+      // It has ended, or not begun, and never will.
+      if (this.#running.delete(task)) task.end(Exit.failCause(Cause.interrupt()))
+      return Effect.void
     })
   }
 
   /** Interrupts what runs, and waits for its finalizers. */
   get interruptAll(): Effect.Effect<void> {
     return Effect.suspend(() =>
-      Fiber.interruptAll(Array.from(this.#running.values()).filter((fiber) => fiber !== undefined))
+      Effect.forEach(Array.from(this.#running.keys()), (task) => this.interrupt(task), {
+        concurrency: "unbounded",
+        discard: true
+      })
     )
   }
 

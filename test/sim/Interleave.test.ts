@@ -373,9 +373,9 @@ describe("lanes", () => {
     engine.at(5, ownerOf(), () => engine.discard(owner))
     assert.deepStrictEqual(engine.drive(() => false), { _tag: "Stuck" })
     assert.strictEqual(engine.nowNs, 5)
-    assert.strictEqual(engine.timersLeft, 0)
+    assert.strictEqual(engine.timersOf(owner), 0)
     engine.cancel(timer)
-    assert.strictEqual(engine.timersLeft, 0)
+    assert.strictEqual(engine.timersOf(owner), 0)
     const waiting = Effect.gen(function*() {
       const { host } = yield* World.World
       const server = yield* host("server", { boot: Effect.sleep("1 day") })
@@ -390,9 +390,10 @@ describe("lanes", () => {
 
   it("count a timer once, also where it is cancelled after its time", () => {
     const engine = engineOf(1, nothing)
-    const timer = engine.at(1, ownerOf(), () => {})
+    const owner = ownerOf()
+    const timer = engine.at(1, owner, () => {})
     engine.drive(() => false)
     engine.cancel(timer)
-    assert.strictEqual(engine.timersLeft, 0)
+    assert.strictEqual(engine.timersOf(owner), 0)
   })
 })

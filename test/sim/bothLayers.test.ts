@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto"
 import { conversations } from "../../scratchpad/examples/conversations.ts"
 
 /** How many seeds; few where one takes long. */
-const seedsOf = (name: string) => name === "a duplex transfer" ? 3 : 60
+const seedsOf = (name: string) => name === "a duplex transfer" ? 3 : 30
 
 describe.for([
   ["tcp", "tcp://127.0.0.1:0"],

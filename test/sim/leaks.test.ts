@@ -75,6 +75,8 @@ describe("Sim.run, at the end of a world", () => {
     for (const by of ["stop", "kill", "powerOff"] as const) {
       assert.deepStrictEqual(left(Effect.flatMap(on(leaky), (host) => host[by])), [])
     }
+    const again = Effect.flatMap(on(Effect.never), (host) => Effect.andThen(host.kill, host.restart))
+    assert.deepStrictEqual(left(again), [])
     // Nor one that stands still, and cannot end anything.
     assert.deepStrictEqual(left(Effect.flatMap(on(server), ({ pause }) => pause)), [])
   })
