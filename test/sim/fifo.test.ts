@@ -191,7 +191,7 @@ describe("fifo", () => {
           yield* machine.fork(Effect.gen(function*() {
             const [, writer] = yield* both(connect("fifo:?read=/a", { readMark: 0 }), connect("fifo:?write=/a"))
             yield* writer.write(bytes("old"))
-            yield* Effect.never
+            return yield* Effect.never
           }))
           yield* Effect.sleep(100)
           yield* machine[end]
@@ -216,6 +216,23 @@ describe("fifo", () => {
       }),
       "NotFound"
     )
+  })
+
+  it("the digest covers what is in it, and is the same again", () => {
+    const digestOf = (what: string) =>
+      Sim.check(
+        Effect.gen(function*() {
+          const { machine } = yield* piped
+          return yield* machine.run(Effect.gen(function*() {
+            const [reader, writer] = yield* both(connect("fifo:?read=/a"), connect("fifo:?write=/a"))
+            yield* Effect.andThen(writer.write(bytes(what)), writer.close)
+            return (yield* readAll(reader))[1]
+          }))
+        }),
+        { seed: 1 }
+      )
+    assert.deepStrictEqual(digestOf("one").exit, Exit.succeed("end"))
+    assert.notStrictEqual(digestOf("one").digest, digestOf("two").digest)
   })
 
   it("a path that is taken or none is refused by name", () => {

@@ -296,7 +296,7 @@ describe("faults of TLS", () => {
   })
 
   it("tls-alert: after so many records both ends are rejected, the peer after what was sent", () => {
-    // Also to one that reads two bytes at a time.
+    // Also to one that reads late, and two bytes at a time.
     for (const readMark of [65_536, 2]) {
       seeds(
         talk({
@@ -309,7 +309,7 @@ describe("faults of TLS", () => {
               yield* Effect.sleep(100)
               return yield* seen(Effect.andThen(transport.write(bytes("three")), transport.flush))
             }),
-          client: readAll
+          client: (transport) => Effect.andThen(Effect.sleep("1 second"), readAll(transport))
         }),
         { client: ["one two ", "TlsRejected Other"], server: "TlsRejected Other" } as any
       )
