@@ -3,6 +3,44 @@
  * of a host.
  *
  * `World` makes them. Each fault says what the two ends see; a scoped one lasts as long as its scope.
+ *
+ * **Example** (A device that is pulled out in the middle of a conversation)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Exit } from "effect"
+ * import { Connection, Lines, Network, Protocol } from "effect-transport"
+ * import { Sim, World } from "effect-transport/sim"
+ *
+ * const open = (endpoint: string) =>
+ *   Effect.gen(function*() {
+ *     const { connect } = yield* Network.Network
+ *     return yield* Protocol.attach(Lines.protocol(), yield* connect(endpoint))
+ *   })
+ *
+ * const device = Effect.flatMap(open("serial:///dev/ttyS0?baudRate=9600"), (lines) => lines.write("ready"))
+ *
+ * const driver = Effect.gen(function*() {
+ *   const lines = yield* open("serial:///dev/ttyUSB0?baudRate=9600")
+ *   yield* Connection.take(lines)
+ *   return yield* Connection.take(lines).pipe(
+ *     Effect.catchReason("TransportError", "Disconnected", ({ detail }) => Effect.succeed(detail))
+ *   )
+ * })
+ *
+ * const world = Effect.gen(function*() {
+ *   const { cable, host } = yield* World.World
+ *   const [pc, sensor] = [yield* host("pc"), yield* host("sensor")]
+ *   const { a } = yield* cable(pc, "/dev/ttyUSB0", sensor, "/dev/ttyS0")
+ *   const driving = yield* pc.fork(driver)
+ *   yield* Effect.sleep("1 second")
+ *   yield* sensor.run(device)
+ *   yield* Effect.sleep("1 second")
+ *   yield* a.unplug
+ *   return yield* driving.ended
+ * })
+ *
+ * Sim.run(world, { seed: 1 }).exit // => Exit.succeed("the device is gone")
+ * ```
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -53,7 +91,8 @@ export interface CableOptions {
  * Bytes take ten bits each at the rate of the endpoint that sends them. Each device keeps 4096 bytes of what is to be sent,
  * and as many of what has arrived. Nothing tells an end: to the other side a close is silence, and what is sent to a device
  * that nobody has open is lost. Where the rates of both ends differ, what arrives is garbage. A device has one user, a
- * second one is refused with `Busy`.
+ * second one is refused with `Busy`. A close is complete when all has left; at 9600 baud the default `closeTimeout` of 5
+ * seconds is enough for 4800 bytes.
  *
  * @category models
  * @since 0.1.0

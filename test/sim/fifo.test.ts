@@ -128,7 +128,7 @@ describe("fifo", () => {
           const writing = yield* Effect.forkScoped(Effect.forEach(writers, (writer, i) =>
             Effect.gen(function*() {
               for (let line = 0; line < 40; line++) {
-                yield* writer.write(new Uint8Array(4096).fill(65 + i))
+                yield* writer.write(new Uint8Array(3000).fill(65 + i))
                 yield* writer.flush
               }
               yield* Effect.sleep(i * 1000)
@@ -136,11 +136,32 @@ describe("fifo", () => {
             }), { concurrency: 2 }))
           const [all, how] = yield* readAll(reader)
           yield* Fiber.join(writing)
-          return [all!.length, how, (all!.match(/A+|B+/g) ?? []).every((run) => run.length % 4096 === 0)]
+          return [all!.length, how, (all!.match(/A+|B+/g) ?? []).every((run) => run.length % 3000 === 0)]
         }))
       }),
-      [2 * 40 * 4096, "end", true],
+      [2 * 40 * 3000, "end", true],
       5
+    )
+  })
+
+  it("what is in it stays for a later reader as long as somebody has it open to write", () => {
+    seeds(
+      Effect.gen(function*() {
+        const { machine } = yield* piped
+        return yield* machine.run(Effect.gen(function*() {
+          const [reader, one, other] = yield* Effect.all(
+            [connect("fifo:?read=/a"), connect("fifo:?write=/a"), connect("fifo:?write=/a")],
+            { concurrency: "unbounded" }
+          )
+          yield* reader.pause
+          yield* Effect.andThen(one.write(bytes("x".repeat(40))), one.flush)
+          yield* Effect.andThen(reader.abort, one.close)
+          const later = yield* connect("fifo:?read=/a")
+          yield* Effect.andThen(other.write(bytes("y")), other.close)
+          return yield* readAll(later)
+        }))
+      }),
+      [`${"x".repeat(40)}y`, "end"]
     )
   })
 
@@ -195,6 +216,23 @@ describe("fifo", () => {
       }),
       "NotFound"
     )
+  })
+
+  it("the digest covers what is in it, and is the same again", () => {
+    const digestOf = (what: string) =>
+      Sim.check(
+        Effect.gen(function*() {
+          const { machine } = yield* piped
+          return yield* machine.run(Effect.gen(function*() {
+            const [reader, writer] = yield* both(connect("fifo:?read=/a"), connect("fifo:?write=/a"))
+            yield* Effect.andThen(writer.write(bytes(what)), writer.close)
+            return (yield* readAll(reader))[1]
+          }))
+        }),
+        { seed: 1 }
+      )
+    assert.deepStrictEqual(digestOf("one").exit, Exit.succeed("end"))
+    assert.notStrictEqual(digestOf("one").digest, digestOf("two").digest)
   })
 
   it("a path that is taken or none is refused by name", () => {

@@ -17,6 +17,7 @@ const talk = <A, B>(options: {
   readonly endpoint?: string
   readonly listening?: string
   readonly truncation?: "fail" | "ignore"
+  readonly readMark?: number
 }): Effect.Effect<{ readonly client: A | string; readonly server: B | string }, unknown, Scope.Scope | World.World> =>
   Effect.gen(function*() {
     const { host, tls } = yield* World.World
@@ -29,7 +30,7 @@ const talk = <A, B>(options: {
     })))
     yield* Effect.sleep(10)
     const told = yield* client.run(Effect.gen(function*() {
-      const opened = yield* seen(connect(options.endpoint ?? "tls://server:443", { truncation: options.truncation }))
+      const opened = yield* seen(connect(options.endpoint ?? "tls://server:443", options))
       if (typeof opened === "string") return opened
       return yield* options.client?.(opened as Transport.HalfCloseableTransport) ?? Effect.succeed("open")
     }))
@@ -295,20 +296,24 @@ describe("faults of TLS", () => {
   })
 
   it("tls-alert: after so many records both ends are rejected, the peer after what was sent", () => {
-    seeds(
-      talk({
-        setUp: (tls) => tls.alertAfter(2),
-        server: (transport) =>
-          Effect.gen(function*() {
-            yield* Effect.forEach(["one ", "two "], (what) =>
-              Effect.andThen(transport.write(bytes(what)), transport.flush))
-            yield* Effect.sleep(100)
-            return yield* seen(Effect.andThen(transport.write(bytes("three")), transport.flush))
-          }),
-        client: readAll
-      }),
-      { client: ["one two ", "TlsRejected Other"], server: "TlsRejected Other" } as any
-    )
+    // Also to one that reads late, and two bytes at a time.
+    for (const readMark of [65_536, 2]) {
+      seeds(
+        talk({
+          readMark,
+          setUp: (tls) => tls.alertAfter(2),
+          server: (transport) =>
+            Effect.gen(function*() {
+              yield* Effect.forEach(["one ", "two "], (what) =>
+                Effect.andThen(transport.write(bytes(what)), transport.flush))
+              yield* Effect.sleep(100)
+              return yield* seen(Effect.andThen(transport.write(bytes("three")), transport.flush))
+            }),
+          client: (transport) => Effect.andThen(Effect.sleep("1 second"), readAll(transport))
+        }),
+        { client: ["one two ", "TlsRejected Other"], server: "TlsRejected Other" } as any
+      )
+    }
   })
 
   it("a certificate or count that is none is refused by name", () => {

@@ -13,7 +13,7 @@ import { takeFrom } from "./pieces.ts"
 import { NativeError, type SocketHost } from "./socket.ts"
 
 /** What Linux keeps in a pipe. */
-export const pipeBytes = 65_536
+const pipeBytes = 65_536
 
 /** What POSIX calls PIPE_BUF, as Linux has it. */
 const atomicBytes = 4096

@@ -4,9 +4,9 @@
  */
 
 /** As in RFC 8446, section 5.1. */
-export const recordTypes = { alert: 21, handshake: 22, data: 23 } as const
+const recordTypes = { alert: 21, handshake: 22, data: 23 } as const
 
-export type RecordType = keyof typeof recordTypes
+type RecordType = keyof typeof recordTypes
 
 /** The most that one record carries. */
 export const recordBytesMax = 16_384
@@ -35,7 +35,7 @@ export interface CertificateData {
   readonly isTrusted: boolean
 }
 
-export interface ClientHello {
+interface ClientHello {
   readonly _tag: "ClientHello"
   readonly serverName: string
   readonly alpn: ReadonlyArray<string>

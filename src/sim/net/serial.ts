@@ -13,7 +13,7 @@ import { takeFrom } from "./pieces.ts"
 import { NativeError, type SocketHost } from "./socket.ts"
 
 /** What Linux keeps of what is to be sent, and of what has arrived. */
-export const serialBytes = 4096
+const serialBytes = 4096
 
 /** A start bit, eight of data, a stop bit. */
 const bitsPerByte = 10

@@ -34,7 +34,7 @@ import {
 import type { SocketHost } from "./socket.ts"
 
 /** How long a handshake may take, as in Go's `http.Transport`. */
-export const handshakeTimeoutNs = 10e9
+const handshakeTimeoutNs = 10e9
 
 /** Why a connection has failed, in the words of the contract. */
 export class TlsFault extends Error {
