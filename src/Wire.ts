@@ -495,13 +495,19 @@ class Mouth implements Underneath<TransportError.TransportError> {
     const writing = Effect.suspend(() => {
       const isTaken = this.core.writeThrough(chunks, bytes)
       if (isTaken === undefined) {
-        return this.waiting(chunks, bytes, (write) => this.core.write(write), (verdict) => interruptedWrite[verdict])
+        return this.waiting(
+          "a write to",
+          chunks,
+          bytes,
+          (write) => this.core.write(write),
+          (verdict) => interruptedWrite[verdict]
+        )
       }
       isBegun = true
       if (isTaken) return Effect.void
       const broken = this.core.fault
       if (broken !== undefined) return this.fail("write", broken, "Unknown")
-      return this.waiting([], 0, (write) => this.core.flush(write), () => Effect.void)
+      return this.waiting("a write to", [], 0, (write) => this.core.flush(write), () => Effect.void)
     })
     // Around it, since what has begun may be interrupted before it waits.
     return Effect.onExitPrimitive(
@@ -515,10 +521,11 @@ class Mouth implements Underneath<TransportError.TransportError> {
     const fault = this.core.fault
     if (fault !== undefined) return this.fail("write", fault)
     // Interrupted, it leaves no verdict: no write was under way.
-    return this.waiting([], 0, (write) => this.core.flush(write), () => Effect.void)
+    return this.waiting("a flush to", [], 0, (write) => this.core.flush(write), () => Effect.void)
   }
 
   waiting(
+    what: string,
     chunks: ReadonlyArray<Uint8Array>,
     bytes: number,
     begin: (write: duplex.Write) => void,
@@ -526,7 +533,7 @@ class Mouth implements Underneath<TransportError.TransportError> {
   ): Effect.Effect<void, TransportError.TransportError> {
     let write: duplex.Write | undefined
     const writing = this.waits(
-      bytes > 0 ? "room for output to" : "a flush to",
+      what,
       Effect.callback<void, TransportError.TransportError>((resume) => {
         begin(
           write = {

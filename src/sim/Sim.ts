@@ -93,6 +93,8 @@ export interface Report<out A, out E> {
   /** 64 bits, as 16 hexadecimal digits, over all events and decisions. Empty without a trace. */
   readonly digest: string
   readonly events: ReadonlyArray<Event>
+  /** How many events there were, also where none was kept. */
+  readonly eventCount: number
   readonly decisions: Interleave.Decisions
   /** Tasks and microtasks that ran. */
   readonly steps: number
@@ -139,7 +141,8 @@ export type Simulated<A, E> = Effect.Effect<A, E, World | Network | Scope.Scope>
  * | `Effect.runFork` and `Effect.runPromise` with no scheduler of one's own | `Escaped`; `Effect.runSync` stays inside |
  * | a fiber that is resumed from outside | `Escaped` while the run goes on, and nothing when it has ended |
  *
- * What the world puts in place is counted in `sources`, with an event for each use.
+ * What the world puts in place is counted in `sources`, and each use is an event, but for microtasks, by which nothing
+ * is learnt.
  *
  * **Gotchas**
  *
@@ -376,6 +379,7 @@ const reportOf = <A, E>(run: Run): Report<A, E> => {
       : simulation.exit as Exit.Exit<A, E>,
     digest: recording.digest?.hex ?? "",
     events: recording.events,
+    eventCount: recording.count,
     decisions: engine.strategy.decisions,
     steps: engine.steps,
     elapsed: Duration.nanos(BigInt(engine.nowNs)),

@@ -120,18 +120,15 @@ const waitingOf = (
   last: Last | undefined,
   numbers: ReadonlyMap<AnyFiber, number>
 ): Waiting => {
-  const on = state === "paused" && last?.step["~effect/Effect/identifier"] !== "Async"
-    ? "its host, which is paused"
-    : last === undefined
-    ? "what cannot be told: it has a tracer of its own"
-    : onOf(last, numbers)
-  return { host, fiber: number, on, in: namesOf(fiber) }
+  const on = last === undefined ? "what cannot be told: it has a tracer of its own" : onOf(last, numbers)
+  return { host, fiber: number, on: state === "paused" ? `${on}, and its host is paused` : on, in: namesOf(fiber) }
 }
 
 const onOf = ({ step, targets }: Last, numbers: ReadonlyMap<AnyFiber, number>): string => {
   const said = wordsOf(step)
   if (said !== undefined) return said
   const text = textOf(step)
+  if (step["~effect/Effect/identifier"] === "Yield") return "its turn"
   if (text === undefined) {
     return `what cannot be told, after ${step["~effect/Effect/identifier"] ?? "a step of its own"}`
   }

@@ -158,7 +158,8 @@ export class Simulation {
       clock: clockNow,
       startMillis,
       random: () => stream.fraction(),
-      microtask: (run) => {
+      microtask: (source, run) => {
+        count(source)
         const clock = clockNow()
         engine.microtask(() => {
           this.#microtaskClock = clock

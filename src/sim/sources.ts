@@ -23,8 +23,8 @@ export interface Controls {
   readonly startMillis: number
   /** From 0 up to 1. */
   readonly random: () => number
-  /** Behind the task at hand. */
-  readonly microtask: (run: () => void) => void
+  /** Behind the task at hand. Nothing is learnt by it, so that it is counted, and no event. */
+  readonly microtask: (source: string, run: () => void) => void
   /** Something was printed past Effect's own `Console`. */
   readonly onPrint: (parts: ReadonlyArray<unknown>) => void
   /** Something was asked for that the world decides. */
@@ -144,13 +144,12 @@ const put = (controls: Controls, { outside }: Pick<Taken, "outside">): Undo => {
   takeTime(controls, replace, used)
   takeRandom(controls, replace, used)
 
-  const microtask = (source: string, run: () => void) => used(source, () => controls.microtask(run))
-  replace(globals, "queueMicrotask", (run: () => void) => microtask("queueMicrotask", run))
+  replace(globals, "queueMicrotask", (run: () => void) => controls.microtask("queueMicrotask", run))
   replace(
     globals.process,
     "nextTick",
     (run: (...args: ReadonlyArray<unknown>) => void, ...args: ReadonlyArray<unknown>) =>
-      microtask("process.nextTick", () => run(...args))
+      controls.microtask("process.nextTick", () => run(...args))
   )
 
   for (const source of globalEscapes) replace(globals, source, escape(source))
