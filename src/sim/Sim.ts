@@ -208,7 +208,7 @@ const deadlockOf = ({ engine, fibers, hosts }: Simulation): SimError.Deadlock =>
       const last = events.findLast((event) => event.fiber === number)
       return { host, fiber: number, on: last === undefined ? "something" : `what came after "${Trace.line(last)}"` }
     }),
-    sockets: hosts.connections.flatMap(({ client, id, place, server }) =>
+    sockets: Array.from(hosts.connections.values()).flatMap(({ client, id, place, server }) =>
       [client, server].filter((socket) => !socket.isClosed).map((socket) =>
         `connection ${id} to ${place}, on ${socket.host.name}: ${socket.out.queuedBytes} bytes to send, ` +
         `${socket.input.arrivedBytes} unread`

@@ -10,7 +10,7 @@ import type { Network } from "../Network.ts"
 import type { HalfCloseableTransport, Info, TransportOptions } from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
-import type { Acceptor, Connection, Host, Hosts, Place } from "./net/hosts.ts"
+import { type Acceptor, AttemptsFailed, type Connection, type Host, type Hosts, type Place } from "./net/hosts.ts"
 import { NativeError, type Socket } from "./net/socket.ts"
 
 type SimTransport = HalfCloseableTransport
@@ -38,6 +38,7 @@ const reasonOf = (cause: unknown): TransportError.Reason => {
 export const networkOf = (hosts: Hosts, host: Host): Network["Service"] => {
   let id = 0
   const nextId = () => ++id
+  const addressOn = (name: string) => hosts.byName.get(name)!.address
 
   const prepare = Effect.fnUntraced(function*(
     operation: "open" | "listen",
@@ -69,9 +70,19 @@ export const networkOf = (hosts: Hosts, host: Host): Network["Service"] => {
 
   const connect = Effect.fnUntraced(function*(input: Endpoint.Endpoint | string, options?: TransportOptions) {
     const { endpoint, fail, resolved } = yield* prepare("open", input, options)
-    const target = endpoint._tag === "unix" ? { host } : hosts.find(host, endpoint.host)
-    if (target === undefined) {
-      return yield* fail(new TransportError.NameNotFound({ host: endpoint._tag === "tcp" ? endpoint.host : "" }))
+    const target = endpoint._tag === "unix" ? host : endpoint.host
+    const failed = (error: NativeError) => {
+      if (error.code === "ENOTFOUND" && endpoint._tag === "tcp") {
+        return fail(new TransportError.NameNotFound({ host: endpoint.host }), error)
+      }
+      if (!(error instanceof AttemptsFailed)) return fail(reasonOf(error), error)
+      const attempts = error.attempts.map((attempt) =>
+        TransportError.make("open", Endpoint.format(endpoint), reasonOf(attempt), { cause: attempt })
+      )
+      return fail(
+        new TransportError.AllAttemptsFailed({ attempts: attempts as [TransportError.TransportError] }),
+        error
+      )
     }
     const place = placeOf(endpoint)
     if (endpoint._tag === "unix" && !host.listening.has(`unix:${endpoint.path}`)) {
@@ -84,9 +95,9 @@ export const networkOf = (hosts: Hosts, host: Host): Network["Service"] => {
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
         restore(Effect.callback<Connection, TransportError.TransportError>((resume) => {
-          const giveUp = hosts.connect(host, target.host, place, {
+          const giveUp = hosts.connect(host, target, place, {
             done: (connection) => resume(Effect.succeed(connection)),
-            failed: (error) => resume(fail(reasonOf(error), error))
+            failed: (error) => resume(failed(error))
           })
           return Effect.sync(giveUp)
         })),
@@ -95,7 +106,11 @@ export const networkOf = (hosts: Hosts, host: Host): Network["Service"] => {
             id: nextId(),
             endpoint,
             local: addressOf(endpoint, host.address, connection.clientPort),
-            peer: addressOf(endpoint, target.host?.address ?? "", endpoint._tag === "tcp" ? endpoint.port : 0)
+            peer: addressOf(
+              endpoint,
+              addressOn(connection.server.host.name),
+              endpoint._tag === "tcp" ? endpoint.port : 0
+            )
           }, resolved)
       )
     )
@@ -118,28 +133,29 @@ export const networkOf = (hosts: Hosts, host: Host): Network["Service"] => {
       let acceptor: Acceptor | undefined
       const stop = hosts.listen(host, placeOf(endpoint), {
         offer: (socket) => acceptor!.offer(socket),
-        remove: (socket) => acceptor!.remove(socket)
+        remove: (socket) => acceptor!.remove(socket),
+        failed: (error) => acceptor!.failed(error)
       })
       if (stop instanceof NativeError) return fail(reasonOf(stop), stop)
       return Listener.make<Socket, SimTransport>({
         endpoint,
         backlogMax,
-        open: ({ offer, remove }) => {
-          acceptor = { offer, remove }
+        open: ({ failed, offer, remove }) => {
+          acceptor = { failed, offer, remove }
           return () => {
             stop()
             if (port !== undefined) host.usedPorts.delete(port)
           }
         },
         accept: (socket) => {
-          const connection = hosts.connections[socket.out.connection]!
+          const connection = hosts.connections.get(socket.out.connection)!
           return transportOf(socket, {
             id: nextId(),
             endpoint,
             local: addressOf(endpoint, host.address, endpoint._tag === "tcp" ? endpoint.port : 0),
             peer: addressOf(
               endpoint,
-              hosts.byName.get(connection.client.host.name)!.address,
+              addressOn(connection.client.host.name),
               connection.clientPort
             )
           }, resolved)

@@ -41,6 +41,12 @@ export class Engine {
   #microtasks: Array<() => void> = []
   #order = 0
   readonly #streams = new Map<string, Prng>()
+  /** How many hold each that is paused. */
+  readonly #holds = new Map<Owner, number>()
+  readonly #slow = new Map<Owner, { readonly stepNs: number; freeNs: number }>()
+  readonly #always: Owner = { state: "running", parked: [] }
+  /** What must never be, and was. */
+  violation: string | undefined = undefined
 
   constructor(options: {
     readonly seed: number
@@ -69,7 +75,13 @@ export class Engine {
 
   /** Runs behind what the lane has, now. */
   post(lane: Lane, run: () => void, priority = 0): void {
-    this.#ready.add(lane, { run, priority, cause: this.recording.cause })
+    this.#ready.add(lane, { run: this.#timed(lane, run), priority, cause: this.recording.cause })
+  }
+
+  /** Something is wrong with the simulation itself: nothing that comes of it counts. */
+  violate(what: string): void {
+    this.violation ??= what
+    this.isHalted = true
   }
 
   /** Runs at that time, behind what the lane has then. */
@@ -94,14 +106,41 @@ export class Engine {
     this.#microtasks.push(run)
   }
 
+  /** Nothing of this owner runs until as many calls of `unpause`. */
   pause(owner: Owner): void {
+    if (owner.state === "gone") return
+    this.#holds.set(owner, (this.#holds.get(owner) ?? 0) + 1)
+    if (owner.state === "paused") return
     owner.state = "paused"
     this.#ready.withdraw(owner)
   }
 
   unpause(owner: Owner): void {
+    if (owner.state !== "paused") return
+    const left = this.#holds.get(owner)! - 1
+    this.#holds.set(owner, left)
+    if (left > 0) return
     owner.state = "running"
     this.#ready.readmit(owner)
+  }
+
+  /** From now on each task of this owner takes so much time; 0 for none. */
+  slow(owner: Owner, stepNs: number): void {
+    if (stepNs === 0) this.#slow.delete(owner)
+    else this.#slow.set(owner, { stepNs, freeNs: this.nowNs })
+  }
+
+  #timed(lane: Lane, run: () => void): () => void {
+    if (this.#slow.size === 0) return run
+    const { owner } = lane
+    return () => {
+      run()
+      const slow = this.#slow.get(owner)
+      if (slow === undefined || owner.state === "gone") return
+      slow.freeNs = Math.max(slow.freeNs, this.nowNs) + slow.stepNs
+      this.pause(owner)
+      this.at(slow.freeNs, this.#always, () => this.unpause(owner))
+    }
   }
 
   /** Nothing of this owner will run any more. */
@@ -155,7 +194,7 @@ export class Engine {
     let due = this.#timers.peek()
     while (due !== undefined && due.atNs <= toNs) {
       this.#timers.take()
-      this.#ready.add(due.lane, { run: due.run!, priority: 0, cause: due.cause })
+      this.#ready.add(due.lane, { run: this.#timed(due.lane, due.run!), priority: 0, cause: due.cause })
       due = this.#timers.peek()
     }
   }

@@ -38,6 +38,13 @@ export class Socket implements Wire {
   onGone: (() => void) | undefined = undefined
   /** No read brings more. */
   readMax = Infinity
+  /** How fast its program reads at the most. */
+  readBytesPerSecond = Infinity
+  /** How long its system takes for its end. */
+  endExtraNs: (() => number) | undefined = undefined
+  #mayReadNs = 0
+  #isReadSet = false
+  #shorts = 0
   readonly #engine: Engine
   readonly #lane: Lane
   #port: Port | undefined = undefined
@@ -79,8 +86,19 @@ export class Socket implements Wire {
   end(): void {
     this.#isEndPending = true
     if (this.#pending.length > 0) return
+    const extraNs = this.endExtraNs?.() ?? 0
+    if (extraNs > 0) {
+      this.#engine.at(this.#engine.nowNs + extraNs, this.owner, () => this.#finish(), this.#lane)
+      return
+    }
     this.out.end()
     this.#port!.finished()
+  }
+
+  #finish(): void {
+    if (this.isClosed) return
+    this.out.end()
+    this.#port?.finished()
   }
 
   reset(): void {
@@ -134,6 +152,20 @@ export class Socket implements Wire {
     if (this.#isFlowing) this.#now(() => this.#deliver())
   }
 
+  get isBroken(): boolean {
+    return this.#broken !== undefined
+  }
+
+  /** The system takes nothing of what is written until as many calls of `unshorten`. */
+  shorten(): void {
+    this.#shorts++
+  }
+
+  unshorten(): void {
+    this.#shorts--
+    this.onRoom()
+  }
+
   onReset(): void {
     if (this.isDeaf || this.#broken !== undefined) return
     this.#broken = new NativeError("ECONNRESET", "the peer reset the connection")
@@ -164,9 +196,14 @@ export class Socket implements Wire {
     if (port === undefined || this.#isDelivering) return
     this.#isDelivering = true
     while (this.#isFlowing && !this.isClosed && this.input.arrivedBytes > 0) {
-      const room = Math.min(port.room(), this.readMax)
-      if (room === 0) break
-      port.data(this.input.read(room))
+      const untilNext = this.input.readMax
+      const room = Math.min(port.room(), this.readMax, untilNext)
+      if (room === 0 || this.#isTooEarly()) break
+      const piece = this.input.read(Math.min(room, this.#paceBytes))
+      if (this.readBytesPerSecond < Infinity) {
+        this.#mayReadNs = this.#engine.nowNs + Math.ceil(piece.length * 1e9 / this.readBytesPerSecond)
+      }
+      port.data(piece)
     }
     this.#isDelivering = false
     if (!this.#isFlowing || this.isClosed || this.input.arrivedBytes > 0) return
@@ -177,17 +214,37 @@ export class Socket implements Wire {
     }
   }
 
+  /** A slow reader reads ten times a second. */
+  get #paceBytes(): number {
+    return Math.max(1, Math.ceil(this.readBytesPerSecond / 10))
+  }
+
+  #isTooEarly(): boolean {
+    if (this.#mayReadNs <= this.#engine.nowNs) return false
+    if (!this.#isReadSet) {
+      this.#isReadSet = true
+      this.#engine.at(this.#mayReadNs, this.owner, () => {
+        this.#isReadSet = false
+        this.#deliver()
+      }, this.#lane)
+    }
+    return true
+  }
+
   #tellBroken(error: NativeError): void {
-    if (this.#hasToldBroken) return
+    // Where no program has it yet, it is told when one reads.
+    if (this.#hasToldBroken || this.#port === undefined) return
     this.#hasToldBroken = true
-    this.#port?.broken(error)
+    this.#port.broken(error)
   }
 
   #takePending(): void {
     const pending = this.#pending
     this.#isTaking = true
-    while (pending.length > 0 && this.out.room > 0) {
-      const { room } = this.out
+    while (pending.length > 0 && this.#shorts === 0 && this.out.room > 0) {
+      const room = Math.min(this.out.takeMax, this.out.room)
+      // What was to happen before the next byte has broken it, or holds it up.
+      if (this.#pending !== pending || this.#shorts > 0) break
       const chunk = pending[0]!
       if (chunk.length <= room) pending.shift()
       else pending[0] = chunk.subarray(room)
@@ -195,9 +252,12 @@ export class Socket implements Wire {
       this.out.take(chunk.slice(0, room))
     }
     this.#isTaking = false
-    if (pending.length === 0 && this.#isEndPending) {
-      this.out.end()
-      this.#post(() => this.#port?.finished())
+    if (this.#pending === pending && pending.length === 0 && this.#isEndPending) {
+      const extraNs = this.endExtraNs?.() ?? 0
+      if (extraNs === 0) {
+        this.out.end()
+        this.#post(() => this.#port?.finished())
+      } else this.#engine.at(this.#engine.nowNs + extraNs, this.owner, () => this.#finish(), this.#lane)
     }
   }
 
