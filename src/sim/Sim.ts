@@ -41,15 +41,16 @@
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { durationOf, isCount } from "../internal/check.ts"
-import type { Network } from "../Network.ts"
 import type { Event } from "./engine/recording.ts"
+import * as Fault from "./Fault.ts"
 import * as Interleave from "./Interleave.ts"
 import * as SimError from "./SimError.ts"
 import { Simulation } from "./simulation.ts"
 import * as Trace from "./Trace.ts"
-import type { World } from "./World.ts"
+import type { HostServices, World } from "./World.ts"
 
 /**
  * How a world is run.
@@ -71,6 +72,11 @@ export interface Options {
     readonly virtual?: Duration.Input | undefined
     readonly wall?: Duration.Input | undefined
   } | undefined
+  /**
+   * What goes wrong. It is checked before anything runs, and a fault that never comes up fails the run with `Unfired`,
+   * unless it is optional. Default nothing.
+   */
+  readonly faults?: Fault.Plan | undefined
   /** What is kept: `"events"` (the default) keeps all of them, `"digest"` their digest, `"off"` neither. */
   readonly trace?: "events" | "digest" | "off" | undefined
 }
@@ -89,6 +95,8 @@ export interface Report<out A, out E> {
   readonly digest: string
   readonly events: ReadonlyArray<Event>
   readonly decisions: Interleave.Decisions
+  /** The faults of the plan, in its order, and when each fired. */
+  readonly faults: ReadonlyArray<Fault.Outcome>
   /** Tasks that the scheduler ran. */
   readonly steps: number
   readonly elapsed: Duration.Duration
@@ -112,7 +120,7 @@ export interface Report<out A, out E> {
  * @since 0.1.0
  */
 export const run = <A, E>(
-  world: Effect.Effect<A, E, World | Network | Scope.Scope>,
+  world: Effect.Effect<A, E, World | HostServices | Scope.Scope>,
   options: Options
 ): Report<A, E> => {
   const budget = budgetOf(options)
@@ -120,16 +128,19 @@ export const run = <A, E>(
   if (!isCount(seed, 0)) {
     throw new SimError.InvalidWorld({ field: "seed", expected: "a non-negative integer", actual: seed })
   }
+  const plan = Result.getOrThrow(Fault.check(options.faults ?? []))
   const simulation = new Simulation({
     seed,
     budget,
     strategy: (options.interleave ?? Interleave.portfolio()).make,
-    trace: options.trace ?? "events"
+    trace: options.trace ?? "events",
+    faults: plan
   })
   const { exit, stop } = simulation.run(world)
-  const { engine, escaped, used } = simulation
+  const { engine, escaped, faults, used } = simulation
   const { recording } = engine
-  const failure = escaped ?? (stop._tag === "OverBudget"
+  const violated = engine.violation === undefined ? undefined : new SimError.Violated({ what: engine.violation })
+  const failure = violated ?? escaped ?? (stop._tag === "OverBudget"
     ? new SimError.OverBudget({
       of: stop.of,
       max: { steps: budget.steps, virtual: budget.virtualNs / 1e6, wall: budget.wallMs }[stop.of]
@@ -137,9 +148,16 @@ export const run = <A, E>(
     : stop._tag === "Stuck"
     ? deadlockOf(simulation)
     : undefined)
+  const unfired = faults.outcomes.filter(({ fault, firedNs }) => firedNs === undefined && fault.optional !== true)
+  const isDone = failure === undefined && Exit.isSuccess(exit!)
   return {
     seed,
-    exit: failure !== undefined ? Exit.fail(failure) : exit!,
+    exit: failure !== undefined
+      ? Exit.fail(failure)
+      : isDone && unfired.length > 0
+      ? Exit.fail(new SimError.Unfired({ faults: unfired.map(({ name }) => name) }))
+      : exit!,
+    faults: faults.outcomes,
     digest: recording.digest?.hex ?? "",
     events: recording.events,
     decisions: {
@@ -160,7 +178,7 @@ export const run = <A, E>(
  * @since 0.1.0
  */
 export const check = <A, E>(
-  world: Effect.Effect<A, E, World | Network | Scope.Scope>,
+  world: Effect.Effect<A, E, World | HostServices | Scope.Scope>,
   options: Options
 ): Report<A, E> => {
   const first = run(world, { ...options, trace: "events" })

@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Inspectable from "effect/Inspectable"
 import * as Logger from "effect/Logger"
+import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import { Network } from "../Network.ts"
@@ -18,6 +19,7 @@ import type { Engine } from "./engine/engine.ts"
 import { Lane, type Owner } from "./engine/lanes.ts"
 import type { Host } from "./net/hosts.ts"
 import { HostEnded } from "./SimError.ts"
+import type { HostServices } from "./World.ts"
 
 /** A host's clock: what it shows, and how fast it goes. */
 export class HostClock {
@@ -92,7 +94,7 @@ export class Task<A, E> {
 
 export class Life {
   readonly owner: Owner
-  readonly context: Context.Context<Network>
+  readonly context: Context.Context<HostServices>
   readonly #engine: Engine
   readonly #host: Host
   readonly #lane: Lane
@@ -105,6 +107,7 @@ export class Life {
     readonly clock: HostClock
     readonly scheduler: Scheduler.Scheduler
     readonly network: Network["Service"]
+    readonly store: KeyValueStore.KeyValueStore
     /** What fibers are numbered by here. */
     readonly fiberNow: () => number
   }) {
@@ -121,7 +124,8 @@ export class Life {
       Context.add(Random.Random, randomOf(engine, host.name)),
       Context.add(Console.Console, consoleOf(print)),
       Context.add(Logger.CurrentLoggers, new Set([loggerOf(print, fiberNow)])),
-      Context.add(Network, options.network)
+      Context.add(Network, options.network),
+      Context.add(KeyValueStore.KeyValueStore, options.store)
     )
   }
 

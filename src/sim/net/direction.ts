@@ -147,12 +147,20 @@ export class Direction {
     this.pump()
   }
 
-  /** A reset, at once; what was not sent is lost. */
-  reset(): void {
+  /** A reset, at once; what was not sent is lost, and where it says so, what the receiver has not read. */
+  reset(isLossy = false): void {
     if (this.#isOver) return
     this.drop()
     this.#engine.recording.add("reset", this.sender.host.name, this.#told(this.#sent, this.#sent))
-    this.carry(() => this.receiver.onReset())
+    this.carry(() => {
+      if (isLossy) this.#forget()
+      this.receiver.onReset()
+    })
+  }
+
+  /** Something on the way answers with a reset. */
+  refused(): void {
+    this.#back.carry(0, this.#acks, () => this.sender.onReset())
   }
 
   /** Nothing goes out any more. */
@@ -224,7 +232,7 @@ export class Direction {
     this.#isEndSent = true
     this.#engine.recording.add(by === "fin" ? "fin" : "reset", sender.host.name, this.#told(this.#sent, this.#sent))
     this.carry(() => by === "fin" ? this.#onEnd() : receiver.onReset())
-    this.#back.carry(0, this.#acks, () => sender.onReset())
+    this.refused()
   }
 
   /** Nothing is sent until as many calls of `unstall`. */
@@ -396,7 +404,7 @@ export class Direction {
   }
 
   /** What has arrived and was not read is lost. */
-  forget(): void {
+  #forget(): void {
     this.#arrived = []
     this.arrivedBytes = 0
   }
