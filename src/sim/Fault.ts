@@ -41,7 +41,7 @@
  * | `finDelay` | has ended | the end comes so much later | the FIN is late |
  * | `finLost` | has ended | never sees the end; Reset if it writes after the sender is gone | the FIN is lost, for good |
  * | `cut` | Reset | that many bytes, then the end (`fin`) or Reset (`rst`) | a middlebox ends it |
- * | `reset` | Reset | Reset; with `unread: "lost"`, both without what had arrived unread | RST to both ends, behind what is on its way |
+ * | `reset` | Reset | Reset; with `unread: "lost"`, both without what was still with their systems | RST to both ends, behind what is on its way |
  * | `resetMidWrite` | Reset, in the write that has this byte | the bytes before, then Reset | RST while `write` is under way |
  * | `closeHang` | its end takes so much longer; `close` fails with `TimedOut` (`flush`) where that is more than its limit | the end so much later, or Reset | unsent data at close |
  * | `lateWriteError` | the write succeeds; Reset so much later | nothing from that byte on | retransmissions run out |
@@ -533,7 +533,7 @@ export const trickle = (options: Place & { readonly bytes: number; readonly ever
 })
 
 /**
- * No piece has both the byte before and the byte at this place.
+ * No read has both the byte before and the byte at this place.
  *
  * @category constructors
  * @since 0.1.0
@@ -631,7 +631,7 @@ export const cut = (options: Way & { readonly at: number; readonly end: "fin" | 
 })
 
 /**
- * Both ends are reset. What they had not read is kept, as on Linux, or lost.
+ * Both ends are reset. What their systems have for them is kept, as on Linux, or lost.
  *
  * @category constructors
  * @since 0.1.0

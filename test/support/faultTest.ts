@@ -28,7 +28,14 @@ interface Scene {
   readonly to?: string
   /** How long the world is watched. Default 30 seconds. */
   readonly until?: Duration.Input
-  readonly sees: { readonly client: ReadonlyArray<string>; readonly server: ReadonlyArray<string> }
+  /** Default as in production, and four others. */
+  readonly interleavings?: ReadonlyArray<Interleave.Interleave>
+  readonly sees: Seen | ((seed: number) => Seen)
+}
+
+interface Seen {
+  readonly client: ReadonlyArray<string>
+  readonly server: ReadonlyArray<string>
 }
 
 export const reasonOf = (exit: Exit.Exit<unknown, TransportError.TransportError>): string => {
@@ -88,12 +95,6 @@ export const close: Side = (transport, log) =>
 export const pause = (duration: Duration.Input): Side => () => Effect.sleep(duration)
 
 export const forever: Side = () => Effect.never
-
-export const mark = (name: string): Side => () =>
-  Effect.flatMap(
-    Effect.serviceOption(World.World),
-    Option.match({ onNone: () => Effect.void, onSome: (w) => w.mark(name) })
-  )
 
 export const inTurn = (...sides: ReadonlyArray<Side>): Side => (transport, log) =>
   Effect.forEach(sides, (side) => side(transport, log), { discard: true })
@@ -157,11 +158,13 @@ const sceneOf = ({ client, link, meanwhile, server, to = "tcp://server:7000", un
 export const faultTest = (kind: Fault.Kind, name: string, scene: Scene): void => {
   it(`${kind}: ${name}`, () => {
     assert.include(scene.faults.map(({ _tag }) => _tag), kind)
-    const interleavings = [Interleave.production, ...Array.from({ length: 4 }, () => Interleave.portfolio())]
+    const interleavings = scene.interleavings ??
+      [Interleave.production, ...Array.from({ length: 4 }, () => Interleave.portfolio())]
     interleavings.forEach((interleave, seed) => {
       const report = Sim.run(sceneOf(scene), { seed, interleave, faults: scene.faults, budget: { steps: 100_000 } })
       if (Exit.isFailure(report.exit)) throw Cause.squash(report.exit.cause)
-      assert.deepStrictEqual(report.exit.value, scene.sees, `${interleave.name}, seed ${seed}`)
+      const sees = typeof scene.sees === "function" ? scene.sees(seed) : scene.sees
+      assert.deepStrictEqual(report.exit.value, sees, `${interleave.name}, seed ${seed}`)
       for (const { firedNs, name } of report.faults) {
         const event = report.events.find(({ kind, note }) => kind === "fault" && note === name)
         assert.strictEqual(event?.atNs, firedNs, name)

@@ -130,6 +130,10 @@ export class Engine {
     else this.#slow.set(owner, { stepNs, freeNs: this.nowNs })
   }
 
+  isSlow(owner: Owner): boolean {
+    return this.#slow.has(owner)
+  }
+
   #timed(lane: Lane, run: () => void): () => void {
     if (this.#slow.size === 0) return run
     const { owner } = lane

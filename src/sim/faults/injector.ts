@@ -165,6 +165,7 @@ export class Injector {
   }
 
   heal(): void {
-    for (const undo of Array.from(this.#lasting)) undo(true)
+    // The latest first: what waits behind an older one is free of it then.
+    for (const undo of Array.from(this.#lasting).reverse()) undo(true)
   }
 }

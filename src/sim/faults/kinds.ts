@@ -115,7 +115,11 @@ const flow: OfFamily<"flow"> = {
     way.trickle(bytes, everyNs)
     injector.lasting(Infinity, () => way.untrickle())
   }),
-  fragment: beforeSending(() => {}),
+  fragment: onWay((way, { at }, fire) => {
+    way.before(at, () => fire())
+    // Nor does the receiver's system join them again.
+    way.beforeReading(at, () => {})
+  }),
   shortWrite: onWay((way, { at, forNs }, fire, { injector }) =>
     way.beforeTaking(at, () => {
       fire()

@@ -44,6 +44,7 @@ export class Direction {
   #isEndQueued = false
   #isEndSent = false
   #isOver = false
+  #isReset = false
   #stalls = 0
   #milestones: Array<Milestone> = []
   #takeMilestones: Array<Milestone> = []
@@ -149,7 +150,8 @@ export class Direction {
 
   /** A reset, at once; what was not sent is lost, and where it says so, what the receiver has not read. */
   reset(isLossy = false): void {
-    if (this.#isOver) return
+    if (this.#isReset) return
+    this.#isReset = true
     this.drop()
     this.#engine.recording.add("reset", this.sender.host.name, this.#told(this.#sent, this.#sent))
     this.carry(() => {

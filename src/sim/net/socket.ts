@@ -22,6 +22,8 @@ export class NativeError extends Error {
 /** The host that a socket is on. */
 export interface SocketHost {
   readonly name: string
+  /** Without power. */
+  readonly isOff: boolean
 }
 
 export class Socket implements Wire {
@@ -30,8 +32,6 @@ export class Socket implements Wire {
   readonly lingers = true
   /** Bytes for it are answered with a reset. */
   isClosed = false
-  /** It hears nothing and says nothing: its host is without power. */
-  isDeaf = false
   out!: Direction
   input!: Direction
   /** Called when nothing is left of it. */
@@ -132,7 +132,6 @@ export class Socket implements Wire {
 
   /** Without a word. */
   silence(): void {
-    this.isDeaf = true
     this.out.drop()
     this.#leave()
   }
@@ -152,8 +151,9 @@ export class Socket implements Wire {
     if (this.#isFlowing) this.#now(() => this.#deliver())
   }
 
-  get isBroken(): boolean {
-    return this.#broken !== undefined
+  /** It hears nothing and says nothing. Its host knows nothing of it when it is on again, and resets. */
+  get isDeaf(): boolean {
+    return this.host.isOff
   }
 
   /** The system takes nothing of what is written until as many calls of `unshorten`. */
@@ -271,9 +271,9 @@ export class Socket implements Wire {
     this.#post(() => this.#port?.released())
   }
 
-  /** In the read callback, unless the program stands still. */
+  /** In the read callback, unless the program stands still, or everything takes it time. */
   #now(run: () => void): void {
-    if (this.owner.state === "running") run()
+    if (this.owner.state === "running" && !this.#engine.isSlow(this.owner)) run()
     else this.#post(run)
   }
 
