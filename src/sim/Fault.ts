@@ -82,6 +82,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
+import { isCount } from "../internal/check.ts"
+import { draw } from "./faults/drawing.ts"
 import { connect, end, flow, net, ofHosts, type When as WhenSchema } from "./faults/fields.ts"
 import { InvalidWorld } from "./SimError.ts"
 
@@ -912,6 +914,75 @@ export const heal = (options: { readonly when: When; readonly optional?: boolean
   when: whenOf(options.when),
   ...optionalOf(options)
 })
+
+/**
+ * What a drawn plan may have.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PlanOptions {
+  /** Default all. What needs hosts is left out where there are too few of them. */
+  readonly families?: ReadonlyArray<Family> | undefined
+  /** The most faults in a plan, each number as likely. Default 6. */
+  readonly max?: number | undefined
+  /** How many connections the world opens, about. Default 4. */
+  readonly connections?: number | undefined
+  /** How many bytes a direction has, about. Default 4096. */
+  readonly bytes?: number | undefined
+  /** Names of hosts that may go wrong. Default none. */
+  readonly hosts?: ReadonlyArray<string> | undefined
+  /** How long the world works, about: no fault is due later, and none lasts longer. Default 10 seconds. */
+  readonly duration?: Duration.Input | undefined
+}
+
+/**
+ * Plans that a seed decides. All of their faults are optional.
+ *
+ * **Details**
+ *
+ * Each fault has random numbers of its own: with another `max`, the first ones are the same, and one that is taken away
+ * changes no other, neither in the plan nor in what it draws in the run. An option that is wrong is thrown, as
+ * `InvalidWorld`.
+ *
+ * **Example** (A sweep)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Exit } from "effect"
+ * import { Fault, Sim } from "effect-transport/sim"
+ *
+ * const plan = Fault.plan({ families: ["flow", "end"], connections: 1, duration: "1 second" })
+ *
+ * const exits = Array.from({ length: 3 }, (_, seed) => Sim.run(Effect.succeed("ok"), { seed, faults: plan(seed) }).exit)
+ * exits // => [Exit.succeed("ok"), Exit.succeed("ok"), Exit.succeed("ok")]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const plan = (options: PlanOptions = {}): (seed: number) => Plan => {
+  const { bytes = 4096, connections = 4, duration = "10 seconds", hosts = [], max = 6 } = options
+  const durationNs = nanosOf(duration)
+  const refuse = (field: string, expected: string, actual: unknown) => {
+    throw new InvalidWorld({ field, expected, actual })
+  }
+  for (const [field, given] of Object.entries({ bytes, connections, max })) {
+    if (!isCount(given, 1)) refuse(field, "a positive integer", given)
+  }
+  if (!(durationNs > 0 && durationNs <= 8.64e15)) refuse("duration", "a duration of at most 100 days", duration)
+  const unknown = options.families?.find((family) => !Object.hasOwn(families, family))
+  if (unknown !== undefined) refuse("families", `some of ${Object.keys(families).join(", ")}`, unknown)
+  const main = hosts.find((host) => host === "" || host === "main")
+  if (main !== undefined) refuse("hosts", "names of hosts other than main", main)
+  const kinds = (options.families ?? Object.keys(families) as ReadonlyArray<Family>)
+    .flatMap((family): ReadonlyArray<Kind> => families[family])
+    .filter((kind) => hosts.length >= hostsNeeded(kind))
+  if (kinds.length === 0) refuse("hosts", "names of the hosts that these families need", hosts)
+  return (seed) => draw({ kinds, max, connections, bytes, hosts, durationNs }, seed)
+}
+
+const hostsNeeded = (kind: Kind): number =>
+  "groups" in Fault.cases[kind].fields ? 2 : "host" in Fault.cases[kind].fields || kind === "swizzleClog" ? 1 : 0
 
 // What is no duration becomes NaN, which `check` refuses by the name of its field.
 
