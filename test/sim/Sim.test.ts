@@ -127,7 +127,7 @@ describe("Host", () => {
           const listener = yield* listen("tcp://0.0.0.0:7000")
           yield* Effect.addFinalizer(() => Effect.sync(() => log.push("finalizer")))
           const transport = yield* listener.accept
-          yield* Effect.andThen(Connection.take(transport), Effect.never)
+          return yield* Effect.andThen(Connection.take(transport), Effect.never)
         })
       })
       const client = yield* host("client")

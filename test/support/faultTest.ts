@@ -38,7 +38,7 @@ interface Seen {
   readonly server: ReadonlyArray<string>
 }
 
-export const reasonOf = (exit: Exit.Exit<unknown, TransportError.TransportError>): string => {
+const reasonOf = (exit: Exit.Exit<unknown, TransportError.TransportError>): string => {
   if (Exit.isSuccess(exit)) return "ok"
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   if (error === undefined) return "interrupted"

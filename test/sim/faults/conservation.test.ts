@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Fault } from "effect-transport/sim"
-import { conserving } from "../../support/conservation.ts"
+import { conservationHolds, conserving } from "../../support/conservation.ts"
 
 const seeds = 300
 
@@ -16,5 +16,12 @@ describe("a sweep of drawn plans", () => {
     }
     const kinds = Object.keys(Fault.Fault.cases)
     assert.deepStrictEqual(kinds.filter((kind) => !fired.has(kind as Fault.Kind)), [])
+  })
+
+  it("is the same run again for the same seed", () => {
+    for (let seed = 1000; seed < 1010; seed++) {
+      assert.strictEqual(conserving(seed).digest, conserving(seed).digest)
+      assert.isUndefined(conservationHolds(seed))
+    }
   })
 })

@@ -211,7 +211,7 @@ describe("A host's disk", () => {
           const store = yield* KeyValueStore.KeyValueStore
           seen.push(yield* store.get("count"))
           yield* store.set("count", `${seen.length}`)
-          yield* Effect.never
+          return yield* Effect.never
         }).pipe(Effect.orDie)
       })
       yield* host("client", {
