@@ -21,6 +21,7 @@ const kinds = Object.keys(Fault.Fault.cases) as ReadonlyArray<Fault.Kind>
 const world = Effect.gen(function*() {
   const { host, mark } = yield* World.World
   const { listen } = yield* Network.Network
+  yield* host("idle")
   yield* Effect.forkScoped(
     Effect.flatMap(
       listen("tcp://0.0.0.0:7000"),
@@ -134,7 +135,9 @@ describe("Fault", () => {
 
   it("has its own name where a plan has it twice", () => {
     const twice = Fault.heal({ when: { mark: "done" } })
-    const { faults } = Sim.run(world, { seed: 1, faults: [twice, twice] })
+    const { events, faults } = Sim.run(world, { seed: 1, faults: [twice, twice] })
+    // The mark is seen twice, and each fires once.
+    assert.lengthOf(events.filter(({ kind }) => kind === "fault"), 2)
     assert.deepStrictEqual(faults.map(({ name }) => name), ["heal (at mark done 1)", "heal (at mark done 1) #2"])
   })
 })
@@ -184,15 +187,17 @@ describe("Fault.plan", () => {
   it("leaves what other faults do as it was when one is taken away", () => {
     const jitter = Fault.jitter({ connection: 0, direction: "c>s", upTo: "50 millis" })
     const other = Fault.jitter({ connection: 1, direction: "c>s", upTo: "50 millis" })
-    const late = Fault.heal({ when: "10 minutes", optional: true })
+    // It draws before the others do.
+    const early = Fault.swizzleClog({ hosts: ["idle"], when: 0, within: 0 })
     for (let seed = 0; seed < 20; seed++) {
       const run = (faults: Fault.Plan) => Sim.run(world, { seed, faults })
-      const all = run([late, other, jitter])
+      const all = run([other, jitter])
       const fewer = run([jitter])
       const arrivals = (report: typeof all) =>
         report.events.filter(({ connection, kind }) => connection === 0 && kind === "deliver").map(({ atNs }) => atNs)
       assert.lengthOf(arrivals(all), 10)
       assert.deepStrictEqual(arrivals(fewer), arrivals(all))
+      assert.deepStrictEqual(arrivals(run([early, other, jitter])), arrivals(all))
       // Up to where the other one comes up, the runs are the same event for event.
       const until = all.events.findIndex(({ connection }) => connection === 1)
       assert.isAbove(until, 30)
