@@ -42,19 +42,20 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import { durationOf, isCount } from "../internal/check.ts"
-import type { Network } from "../Network.ts"
 import { differenceOf } from "./checking.ts"
 import { reportOf as deadlockOf } from "./deadlock.ts"
 import type { Budget, Stop } from "./engine/engine.ts"
 import type { Event } from "./engine/recording.ts"
+import * as Fault from "./Fault.ts"
 import { type Outcome, passing } from "./gates.ts"
 import * as Interleave from "./Interleave.ts"
 import * as SimError from "./SimError.ts"
 import { Simulation } from "./simulation.ts"
-import type { World } from "./World.ts"
+import type { HostServices, World } from "./World.ts"
 
 /**
  * How a world is run.
@@ -76,6 +77,11 @@ export interface Options {
     readonly virtual?: Duration.Input | undefined
     readonly wall?: Duration.Input | undefined
   } | undefined
+  /**
+   * What goes wrong. It is checked before anything runs, and a fault that never comes up fails the run with `Unfired`,
+   * unless it is optional. Default nothing.
+   */
+  readonly faults?: Fault.Plan | undefined
   /** What is kept: `"events"` (the default) keeps all of them, `"digest"` their digest, `"off"` neither. */
   readonly trace?: "events" | "digest" | "off" | undefined
 }
@@ -96,6 +102,8 @@ export interface Report<out A, out E> {
   /** How many events there were, also where none was kept. */
   readonly eventCount: number
   readonly decisions: Interleave.Decisions
+  /** The faults of the plan, in its order, and when each fired. */
+  readonly faults: ReadonlyArray<Fault.Outcome>
   /** Tasks and microtasks that ran. */
   readonly steps: number
   readonly elapsed: Duration.Duration
@@ -109,7 +117,7 @@ export interface Report<out A, out E> {
  * @category models
  * @since 0.1.0
  */
-export type Simulated<A, E> = Effect.Effect<A, E, World | Network | Scope.Scope>
+export type Simulated<A, E> = Effect.Effect<A, E, World | HostServices | Scope.Scope>
 
 /**
  * Runs a world to its end.
@@ -334,11 +342,13 @@ const simulationOf = (options: Options, extra: Extra): Simulation => {
   if (!isCount(seed, 0)) {
     throw new SimError.InvalidWorld({ field: "seed", expected: "a non-negative integer", actual: seed })
   }
+  const faults = Result.getOrThrow(Fault.check(options.faults ?? []))
   return new Simulation({
     seed,
     budget: budgetOf(options),
     strategy: (options.interleave ?? Interleave.portfolio()).make,
     trace: options.trace ?? "events",
+    faults,
     ...extra
   })
 }
@@ -360,9 +370,10 @@ const again = ({ options, simulation: { gates }, world }: Run, tracer: Tracer.Tr
 
 const reportOf = <A, E>(run: Run): Report<A, E> => {
   const { options: { seed }, simulation, stop } = run
-  const { engine, escaped, uncaught, used } = simulation
+  const { engine, escaped, faults, uncaught, used } = simulation
   const { recording } = engine
-  const failure = escaped ?? (stop._tag === "OverBudget"
+  const violated = engine.violation === undefined ? undefined : new SimError.Violated({ what: engine.violation })
+  const failure = violated ?? escaped ?? (stop._tag === "OverBudget"
     ? new SimError.OverBudget({ of: stop.of, max: engine.budget[stop.of] })
     : stop._tag === "Stuck"
     ? deadlockOf(simulation, (tracer) => again(run, tracer))
@@ -370,13 +381,18 @@ const reportOf = <A, E>(run: Run): Report<A, E> => {
     ? new SimError.Leaked({ what: simulation.left })
     : undefined)
   simulation.end()
+  const unfired = faults.outcomes.filter(({ fault, firedNs }) => firedNs === undefined && fault.optional !== true)
+  const exit = simulation.exit as Exit.Exit<A, E>
   return {
     seed,
     exit: failure !== undefined
       ? Exit.fail(failure)
       : uncaught !== undefined
       ? Exit.die(uncaught.error)
-      : simulation.exit as Exit.Exit<A, E>,
+      : Exit.isSuccess(exit) && unfired.length > 0
+      ? Exit.fail(new SimError.Unfired({ faults: unfired.map(({ name }) => name) }))
+      : exit,
+    faults: faults.outcomes,
     digest: recording.digest?.hex ?? "",
     events: recording.events,
     eventCount: recording.count,

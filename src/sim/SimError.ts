@@ -89,6 +89,18 @@ export class Unfired extends Data.TaggedError("Unfired")<{ readonly faults: Read
 }
 
 /**
+ * Bytes of a connection did not stay a prefix of what was sent: a mistake in the simulation, whatever the fault.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Violated extends Data.TaggedError("Violated")<{ readonly what: string }> {
+  override get message(): string {
+    return `the simulation broke its own rules: ${this.what}`
+  }
+}
+
+/**
  * Two runs with one seed differ.
  *
  * @category errors
@@ -131,7 +143,9 @@ export class InvalidWorld extends Data.TaggedError("InvalidWorld")<{
   readonly actual: unknown
 }> {
   override get message(): string {
-    return `${this.field} must be ${this.expected}, and is ${JSON.stringify(this.actual)}`
+    return `${this.field} must be ${this.expected}, and is ${
+      typeof this.actual === "number" ? this.actual : JSON.stringify(this.actual)
+    }`
   }
 }
 
@@ -191,4 +205,4 @@ export class HostEnded extends Data.TaggedError("HostEnded")<{
  * @category models
  * @since 0.1.0
  */
-export type SimError = Deadlock | OverBudget | Escaped | Unfired | Diverged | Leaked | InvalidWorld
+export type SimError = Deadlock | OverBudget | Escaped | Unfired | Violated | Diverged | Leaked | InvalidWorld

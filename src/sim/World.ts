@@ -7,11 +7,20 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as KeyValueStore from "effect/persistence/KeyValueStore"
 import type * as Scope from "effect/Scope"
 import type { Network } from "../Network.ts"
 import type * as Link from "./Link.ts"
 import type * as Medium from "./Medium.ts"
 import type { HostEnded, InvalidWorld } from "./SimError.ts"
+
+/**
+ * What programs on a host are given: its `Network`, and its disk as a `KeyValueStore`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type HostServices = Network | KeyValueStore.KeyValueStore
 
 /**
  * Something that runs on a host.
@@ -25,7 +34,8 @@ export interface Task<out A, out E> {
 }
 
 /**
- * A machine with an address of its own. Its programs have a `Network`, a clock and random numbers of their own.
+ * A machine with an address of its own. Its programs have a `Network`, a disk, a clock and random numbers of
+ * their own.
  *
  * @category models
  * @since 0.1.0
@@ -37,11 +47,11 @@ export interface Host {
   /** Runs on this host, and waits. Interrupted, it interrupts what runs there. */
   readonly run: <A, E, R>(
     effect: Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | HostEnded, Exclude<R, Network | Scope.Scope>>
+  ) => Effect.Effect<A, E | HostEnded, Exclude<R, HostServices | Scope.Scope>>
   /** Runs on this host, and does not wait. */
   readonly fork: <A, E, R>(
     effect: Effect.Effect<A, E, R>
-  ) => Effect.Effect<Task<A, E>, never, Exclude<R, Network | Scope.Scope>>
+  ) => Effect.Effect<Task<A, E>, never, Exclude<R, HostServices | Scope.Scope>>
   /** Interrupts what runs there and waits for it: finalizers run. Connections that are left end as those of a process. */
   readonly stop: Effect.Effect<void>
   /** As SIGKILL: no finalizer runs; the system ends its connections, and peers see an end, or a reset. */
@@ -51,8 +61,10 @@ export interface Host {
   /** As SIGSTOP: nothing there runs until `resume`; its system goes on to receive. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
-  /** Boots again after an end, or ends it by `stop` before. What it boots is what `boot` says. */
+  /** Boots again after an end, or ends it by `stop` before. What it boots is what `boot` says; its disk is as it was. */
   readonly restart: Effect.Effect<void>
+  /** The same, with its disk as it was, or empty. */
+  readonly restartWith: (options: { readonly disk: "kept" | "lost" }) => Effect.Effect<void>
   /** Moves its time of day; timers stay as they are. */
   readonly jumpClock: (by: Duration.Input) => Effect.Effect<void>
   /** From now on its clock goes faster by so many millionths; less than 0 is slower. */
@@ -81,7 +93,7 @@ export class World extends Context.Service<World, {
   readonly host: <E = never, R = never>(
     name: string,
     options?: HostOptions<E, R>
-  ) => Effect.Effect<Host, InvalidWorld, Exclude<R, Network | Scope.Scope>>
+  ) => Effect.Effect<Host, InvalidWorld, Exclude<R, HostServices | Scope.Scope>>
   /** What lies between two hosts, in both directions; without it, `Link.between`. */
   readonly link: (a: Host, b: Host, link: Link.Options) => Effect.Effect<void, InvalidWorld>
   /** Nothing gets from one to the other until the scope ends. */
@@ -106,7 +118,7 @@ export class World extends Context.Service<World, {
    * Leaves the file of a Unix socket whose listener has died: connecting is `Refused`, and who listens there takes it over.
    */
   readonly leaveSocket: (host: Host, path: string) => Effect.Effect<void, InvalidWorld>
-  /** Writes a mark into the trace; faults can wait for it. */
+  /** Writes a mark into the trace. Faults that wait for it fire within. */
   readonly mark: (name: string) => Effect.Effect<void>
   /** How long this world has gone on. */
   readonly elapsed: Effect.Effect<Duration.Duration>

@@ -160,7 +160,7 @@ const namesOf = (fiber: AnyFiber): string => {
 }
 
 const socketsOf = ({ hosts }: Simulation): ReadonlyArray<string> =>
-  hosts.connections.flatMap(({ client, id, place, server }) =>
+  Array.from(hosts.connections.values()).flatMap(({ client, id, place, server }) =>
     [client, server].filter((socket) => !socket.isClosed).map((socket) =>
       `connection ${id} to ${place}, on ${socket.host.name}: ${socket.out.queuedBytes} bytes to send, ` +
       `${socket.input.arrivedBytes} unread${socket.input.hasEnded ? ", and the peer has ended" : ""}`

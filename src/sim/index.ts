@@ -1,3 +1,4 @@
+export * as Fault from "./Fault.ts"
 export * as Interleave from "./Interleave.ts"
 export * as Link from "./Link.ts"
 export * as Medium from "./Medium.ts"

@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Inspectable from "effect/Inspectable"
 import * as Logger from "effect/Logger"
+import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import * as Tracer from "effect/Tracer"
@@ -21,6 +22,7 @@ import { Lane, type Owner } from "./engine/lanes.ts"
 import { CurrentGate, type Gates } from "./gates.ts"
 import type { Host } from "./net/hosts.ts"
 import { HostEnded } from "./SimError.ts"
+import type { HostServices } from "./World.ts"
 
 /** A host's clock: what it shows, and how fast it goes. */
 export class HostClock {
@@ -103,7 +105,7 @@ export class Task<A, E> {
 
 export class Life {
   readonly owner: Owner
-  readonly context: Context.Context<Network>
+  readonly context: Context.Context<HostServices>
   readonly #engine: Engine
   readonly #host: Host
   readonly #lane: Lane
@@ -116,6 +118,7 @@ export class Life {
     readonly clock: HostClock
     readonly scheduler: Scheduler.Scheduler
     readonly network: Network["Service"]
+    readonly store: KeyValueStore.KeyValueStore
     /** What fibers are numbered by here. */
     readonly fiberNow: () => number
     readonly gates: Gates
@@ -135,7 +138,8 @@ export class Life {
       Context.add(Console.Console, consoleOf(print)),
       Context.add(Logger.CurrentLoggers, new Set([loggerOf(print, fiberNow)])),
       Context.add(CurrentGate, (name, run, resume) => options.gates.pass(name, host.name, run, resume)),
-      Context.add(Network, options.network)
+      Context.add(Network, options.network),
+      Context.add(KeyValueStore.KeyValueStore, options.store)
     )
     this.context = options.tracer === undefined ? context : Context.add(context, Tracer.Tracer, options.tracer)
   }

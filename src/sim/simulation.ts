@@ -6,12 +6,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Tracer from "effect/Tracer"
-import { Network } from "../Network.ts"
+import { Disk } from "./disk.ts"
 import { type Budget, Engine, type Stop } from "./engine/engine.ts"
 import type { Owner } from "./engine/lanes.ts"
 import type { Prng } from "./engine/prng.ts"
 import { Recording } from "./engine/recording.ts"
 import type { Strategy } from "./engine/strategies.ts"
+import type * as Fault from "./Fault.ts"
+import { type HostControl, Injector } from "./faults/injector.ts"
 import { type Answer, Gates } from "./gates.ts"
 import { HostClock, Life, printed, startMillis, Task } from "./life.ts"
 import * as Link from "./Link.ts"
@@ -28,8 +30,12 @@ import * as World from "./World.ts"
 interface Machine {
   readonly net: NetHost
   readonly clock: HostClock
+  readonly disk: Disk
   life: Life
   isUp: boolean
+  isPaused: boolean
+  /** How long each task of its programs takes. */
+  stepNs: number
   boot: ((life: Life) => void) | undefined
   handle: World.Host
 }
@@ -41,6 +47,7 @@ export class Simulation {
   readonly engine: Engine
   readonly hosts: Hosts
   readonly fibers = new Fibers()
+  readonly faults: Injector
   /** How often each source of the outside was asked for. */
   readonly used = new Map<string, number>()
   escaped: Escaped | undefined = undefined
@@ -70,6 +77,7 @@ export class Simulation {
     readonly budget: Budget
     readonly strategy: (prng: Prng) => Strategy
     readonly trace: "events" | "digest" | "off"
+    readonly faults: Fault.Plan
     /** Its gates may be promises. */
     readonly canWait?: boolean | undefined
     /** What its gates answer, known from an earlier run. */
@@ -96,6 +104,8 @@ export class Simulation {
       onEscape: (source, host) => void this.#escape(source, host, fibers.current)
     })
     this.hosts = new Hosts(engine, { between: settled(Link.between), within: settled(Link.within) })
+    this.faults = new Injector(engine, this.hosts, options.faults)
+    this.faults.begin()
     this.#main = this.#machine(mainName)
   }
 
@@ -203,21 +213,26 @@ export class Simulation {
     const owner: Owner = { state: "running", parked: [] }
     const net = this.hosts.add(name, owner)
     const clock = new HostClock(this.engine)
+    const disk = new Disk()
     const machine: Machine = {
       net,
       clock,
-      life: this.#life(net, clock, owner),
+      disk,
+      life: this.#life(net, clock, disk, owner),
       isUp: true,
+      isPaused: false,
+      stepNs: 0,
       boot: undefined,
       handle: undefined as unknown as World.Host
     }
     machine.handle = this.#handle(machine)
     this.#machines.set(name, machine)
     this.#handles.set(machine.handle, machine)
+    this.faults.onHost(this.#control(machine))
     return machine
   }
 
-  #life(net: NetHost, clock: HostClock, owner: Owner): Life {
+  #life(net: NetHost, clock: HostClock, disk: Disk, owner: Owner): Life {
     const { engine, fibers } = this
     return new Life({
       engine,
@@ -233,6 +248,7 @@ export class Simulation {
         onForeign: (host, fiber) => this.#escape("what is not of this world", host, fiber)
       }),
       network: networkOf(this.hosts, net),
+      store: disk.store,
       fiberNow: () => fibers.current,
       gates: this.gates,
       tracer: this.#tracer
@@ -246,7 +262,7 @@ export class Simulation {
   /** What is left of its programs and connections goes as it says. */
   #end(machine: Machine, by: HostEnded["by"]): void {
     if (!machine.isUp) return
-    machine.isUp = false
+    machine.isUp = machine.isPaused = false
     this.#tell(machine, by)
     machine.life.discard(by)
     if (by === "powerOff") this.hosts.silence(machine.net)
@@ -275,7 +291,7 @@ export class Simulation {
     if (!canEnd(machine)) return
     const { life, net } = machine
     for (const where of net.listening.keys()) this.left.push(`${where}, listened on by ${net.name}`)
-    for (const { client, id, place, server } of this.hosts.connections) {
+    for (const { client, id, place, server } of this.hosts.connections.values()) {
       for (const socket of [client, server]) {
         // One that nobody has yet is no program's.
         if (socket.host === net && !socket.isClosed && socket.isGiven) {
@@ -292,21 +308,76 @@ export class Simulation {
     if (timers > 0) this.left.push(`${timers} ${timers === 1 ? "timer" : "timers"}, on ${net.name}`)
   }
 
-  #begin(machine: Machine): void {
+  #begin(machine: Machine, disk: "kept" | "lost"): void {
+    if (disk === "lost") machine.disk.lose()
     const owner: Owner = { state: "running", parked: [] }
     machine.net.owner = owner
     machine.net.isOff = false
-    machine.life = this.#life(machine.net, machine.clock, owner)
+    machine.life = this.#life(machine.net, machine.clock, machine.disk, owner)
+    this.engine.slow(owner, machine.stepNs)
     machine.isUp = true
     this.#tell(machine, "boot")
     machine.boot?.(machine.life)
   }
 
-  #handle(machine: Machine): World.Host {
+  #pause(machine: Machine): void {
+    if (!machine.isUp || machine.isPaused) return
+    machine.isPaused = true
+    this.#tell(machine, "pause")
+    this.engine.pause(machine.life.owner)
+  }
+
+  #resume(machine: Machine): void {
+    if (!machine.isUp || !machine.isPaused) return
+    machine.isPaused = false
+    this.#tell(machine, "resume")
+    this.engine.unpause(machine.life.owner)
+  }
+
+  #jumpClock(machine: Machine, byMs: number): void {
+    machine.clock.offsetMillis += byMs
+    this.#tell(machine, `clock jumps by ${byMs} ms`)
+  }
+
+  #driftClock(machine: Machine, ppm: number): void {
+    machine.clock.rate = 1 + ppm / 1e6
+    this.#tell(machine, `clock drifts by ${ppm} ppm`)
+  }
+
+  /** What faults do to it. */
+  #control(machine: Machine): HostControl {
     const { engine } = this
+    const stop = (then: () => void) =>
+      void this.#main.life.start(Effect.andThen(this.#stop(machine), Effect.sync(then)), Context.empty())
+    return {
+      name: machine.net.name,
+      stop: () => stop(() => {}),
+      kill: () => this.#end(machine, "kill"),
+      powerOff: () => this.#end(machine, "powerOff"),
+      restart: (by, downNs, disk) => {
+        const begin = () => {
+          if (!machine.isUp) this.#begin(machine, disk)
+        }
+        const beginLater = () => void engine.at(engine.nowNs + downNs, this.hosts.owner, begin)
+        if (by === "stop") return stop(beginLater)
+        this.#end(machine, by)
+        beginLater()
+      },
+      pause: () => this.#pause(machine),
+      resume: () => this.#resume(machine),
+      jumpClock: (byNs) => this.#jumpClock(machine, byNs / 1e6),
+      driftClock: (ppm) => this.#driftClock(machine, ppm),
+      slow: (stepNs) => {
+        machine.stepNs = stepNs
+        engine.slow(machine.life.owner, stepNs)
+      }
+    }
+  }
+
+  #handle(machine: Machine): World.Host {
     const { name } = machine.net
     const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-      Effect.contextWith((context: Context.Context<Exclude<R, Network>>) =>
+      Effect.contextWith((context: Context.Context<Exclude<R, World.HostServices>>) =>
         Effect.sync((): Task<A, E> => {
           if (machine.isUp) {
             return machine.life.start(Effect.scoped(effect), context as Context.Context<any>) as Task<A, E>
@@ -314,6 +385,8 @@ export class Simulation {
           return Task.ended<A, E>(name, Exit.fail(new HostEnded({ host: name, by: "stop" })))
         })
       )
+    const restartWith: World.Host["restartWith"] = ({ disk }) =>
+      Effect.andThen(this.#stop(machine), Effect.sync(() => this.#begin(machine, disk)))
     return {
       name,
       address: machine.net.address,
@@ -330,27 +403,12 @@ export class Simulation {
       stop: this.#stop(machine),
       kill: Effect.sync(() => this.#end(machine, "kill")),
       powerOff: Effect.sync(() => this.#end(machine, "powerOff")),
-      pause: Effect.sync(() => {
-        if (!machine.isUp || machine.life.owner.state !== "running") return
-        this.#tell(machine, "pause")
-        engine.pause(machine.life.owner)
-      }),
-      resume: Effect.sync(() => {
-        if (!machine.isUp || machine.life.owner.state !== "paused") return
-        this.#tell(machine, "resume")
-        engine.unpause(machine.life.owner)
-      }),
-      restart: Effect.andThen(this.#stop(machine), Effect.sync(() => this.#begin(machine))),
-      jumpClock: (by) =>
-        Effect.sync(() => {
-          machine.clock.offsetMillis += Duration.toMillis(Duration.fromInputUnsafe(by))
-          this.#tell(machine, `clock jumps by ${Duration.toMillis(Duration.fromInputUnsafe(by))} ms`)
-        }),
-      driftClock: (ppm) =>
-        Effect.sync(() => {
-          machine.clock.rate = 1 + ppm / 1e6
-          this.#tell(machine, `clock drifts by ${ppm} ppm`)
-        })
+      pause: Effect.sync(() => this.#pause(machine)),
+      resume: Effect.sync(() => this.#resume(machine)),
+      restart: restartWith({ disk: "kept" }),
+      restartWith,
+      jumpClock: (by) => Effect.sync(() => this.#jumpClock(machine, Duration.toMillis(Duration.fromInputUnsafe(by)))),
+      driftClock: (ppm) => Effect.sync(() => this.#driftClock(machine, ppm))
     }
   }
 
@@ -403,7 +461,11 @@ export class Simulation {
               path.unblock()
             })
         )),
-      mark: (name) => Effect.sync(() => engine.recording.add("mark", "", { note: name })),
+      mark: (name) =>
+        Effect.sync(() => {
+          engine.recording.add("mark", "", { note: name })
+          this.faults.onMark(name)
+        }),
       elapsed: Effect.sync(() => Duration.nanos(BigInt(engine.nowNs)))
     }
   }

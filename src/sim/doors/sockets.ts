@@ -5,12 +5,12 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type * as Endpoint from "../../Endpoint.ts"
+import * as Endpoint from "../../Endpoint.ts"
 import * as Listener from "../../Listener.ts"
 import type { HalfCloseableTransport, Info } from "../../Transport.ts"
 import * as TransportError from "../../TransportError.ts"
 import * as Wire from "../../Wire.ts"
-import { type Acceptor, type Connection, keyOf, type Place } from "../net/hosts.ts"
+import { type Acceptor, AttemptsFailed, type Connection, keyOf, type Place } from "../net/hosts.ts"
 import { NativeError, type Socket } from "../net/socket.ts"
 import { awaiting, type Door, failedAt, type Machine, openingReasonOf, standingReasonOf } from "./door.ts"
 
@@ -34,7 +34,7 @@ export const socketDoor: Door<Endpoint.TcpEndpoint | Endpoint.UnixEndpoint> = {
       Listener.make<Socket, HalfCloseableTransport>({
         ...bound,
         backlogMax,
-        open: ({ offer, remove }) => bound.open({ offer, remove }),
+        open: bound.open,
         accept: (socket) => transportOf(socket, bound.infoOf(socket) as SocketInfo, options),
         reject: (socket) => socket.reset()
       }))
@@ -64,10 +64,7 @@ export const dial = (
     const { host, hosts, nextId } = machine
     const fail = failedAt("open", endpoint)
     const place = placeOf(endpoint)
-    const target = endpoint._tag === "unix" ? { host } : hosts.find(host, endpoint.host)
-    if (target === undefined) {
-      return fail(new TransportError.NameNotFound({ host: endpoint._tag === "unix" ? "" : endpoint.host }))
-    }
+    const target = endpoint._tag === "unix" ? host : endpoint.host
     if (endpoint._tag === "unix") {
       const { path } = endpoint
       if (!endpoint.abstract && host.denied.has(path)) return fail(new TransportError.PermissionDenied())
@@ -82,21 +79,21 @@ export const dial = (
     }
     return awaiting<Dialled>((resume) => {
       let made: Connection | undefined
-      const giveUp = hosts.connect(host, target.host, place, {
+      const giveUp = hosts.connect(host, target, place, {
         done: (connection) => {
           made = connection
-          const { client, clientPort } = connection
+          const { client, clientPort, server } = connection
           resume(Effect.succeed({
             client,
             info: {
               id: nextId(),
               endpoint,
               local: addressOf(endpoint, host.address, clientPort),
-              peer: addressOf(endpoint, target.host?.address ?? "", portOf(endpoint))
+              peer: addressOf(endpoint, hosts.byName.get(server.host.name)!.address, portOf(endpoint))
             }
           }))
         },
-        failed: (error) => resume(fail(openingReasonOf(error, "the host"), error))
+        failed: (error) => resume(fail(attemptsReasonOf(error, endpoint), error))
       })
       return () => {
         giveUp()
@@ -104,6 +101,18 @@ export const dial = (
       }
     })
   })
+
+/** Of a name with several addresses, all that failed. */
+const attemptsReasonOf = (error: NativeError, endpoint: SocketEndpoint): TransportError.Reason => {
+  if (error.code === "ENOTFOUND" && endpoint._tag !== "unix") {
+    return new TransportError.NameNotFound({ host: endpoint.host })
+  }
+  if (!(error instanceof AttemptsFailed)) return openingReasonOf(error, "the host")
+  const [first, ...others] = error.attempts.map((attempt) =>
+    TransportError.make("open", Endpoint.format(endpoint), openingReasonOf(attempt, "the host"), { cause: attempt })
+  )
+  return new TransportError.AllAttemptsFailed({ attempts: [first!, ...others] })
+}
 
 /** A place that is bound: most of what a listener is made of. */
 interface Bound {
@@ -139,7 +148,8 @@ export const bind = <A>(
     let acceptor: Acceptor | undefined
     const stop = hosts.listen(host, placeOf(endpoint), {
       offer: (socket) => acceptor!.offer(socket),
-      remove: (socket) => acceptor!.remove(socket)
+      remove: (socket) => acceptor!.remove(socket),
+      failed: (error) => acceptor!.failed(error)
     })
     if (stop instanceof NativeError) return fail(openingReasonOf(stop, "the address"), stop)
     return make({
@@ -152,7 +162,7 @@ export const bind = <A>(
         }
       },
       infoOf: (socket) => {
-        const { client, clientPort } = hosts.connections[socket.out.connection]!
+        const { client, clientPort } = hosts.connections.get(socket.out.connection)!
         return {
           id: nextId(),
           endpoint,

@@ -34,7 +34,7 @@ export const tlsDoor: Door<Endpoint.TlsEndpoint> = {
       return Listener.make<TlsWire, HalfCloseableTransport>({
         ...bound,
         backlogMax,
-        open: ({ offer }) => {
+        open: ({ failed, offer }) => {
           // Those in the middle of a handshake wait as well, and are bounded with the others.
           const greeting = new Set<TlsWire>()
           const stop = bound.open({
@@ -52,7 +52,8 @@ export const tlsDoor: Door<Endpoint.TlsEndpoint> = {
               greeting.add(wire)
               return true
             },
-            remove: () => {}
+            remove: () => {},
+            failed
           })
           return () => {
             stop()

@@ -47,6 +47,12 @@ export class Engine {
   #wallEnd: number | undefined = undefined
   #order = 0
   readonly #streams = new Map<string, Prng>()
+  /** How many hold each that is paused. */
+  readonly #holds = new Map<Owner, number>()
+  readonly #slow = new Map<Owner, { readonly stepNs: number; freeNs: number }>()
+  readonly #always: Owner = { state: "running", parked: [] }
+  /** What must never be, and was. */
+  violation: string | undefined = undefined
 
   constructor(options: {
     readonly seed: number
@@ -77,6 +83,12 @@ export class Engine {
     this.#ready.add(lane, { run, priority, cause: this.recording.cause })
   }
 
+  /** Something is wrong with the simulation itself: nothing that comes of it counts. */
+  violate(what: string): void {
+    this.violation ??= what
+    this.isHalted = true
+  }
+
   /** Runs at that time, behind what the lane has then. */
   at(atNs: number, owner: Owner, run: () => void, lane?: Lane): Timer {
     const timer: Timer = {
@@ -101,14 +113,41 @@ export class Engine {
     this.#microtasks.push(run)
   }
 
+  /** Nothing of this owner runs until as many calls of `unpause`. */
   pause(owner: Owner): void {
+    if (owner.state === "gone") return
+    this.#holds.set(owner, (this.#holds.get(owner) ?? 0) + 1)
+    if (owner.state === "paused") return
     owner.state = "paused"
     this.#ready.withdraw(owner)
   }
 
   unpause(owner: Owner): void {
+    if (owner.state !== "paused") return
+    const left = this.#holds.get(owner)! - 1
+    this.#holds.set(owner, left)
+    if (left > 0) return
     owner.state = "running"
     this.#ready.readmit(owner)
+  }
+
+  /** From now on each task of this owner takes so much time; 0 for none. */
+  slow(owner: Owner, stepNs: number): void {
+    if (stepNs === 0) this.#slow.delete(owner)
+    else this.#slow.set(owner, { stepNs, freeNs: this.nowNs })
+  }
+
+  isSlow(owner: Owner): boolean {
+    return this.#slow.has(owner)
+  }
+
+  /** What is slow has to wait after each of its steps. */
+  #charge(owner: Owner): void {
+    const slow = this.#slow.get(owner)
+    if (slow === undefined || owner.state === "gone") return
+    slow.freeNs = Math.max(slow.freeNs, this.nowNs) + slow.stepNs
+    this.pause(owner)
+    this.at(slow.freeNs, this.#always, () => this.unpause(owner))
   }
 
   /** Nothing of this owner will run any more. */
@@ -170,6 +209,7 @@ export class Engine {
         const task = ready.take(strategy)
         recording.cause = task.cause
         task.run?.()
+        if (this.#slow.size > 0) this.#charge(ready.running!.owner)
       }
     } finally {
       this.isDriving = false

@@ -20,11 +20,40 @@ export interface Acceptor {
   /** False where there is no room: the connection is reset. */
   readonly offer: (socket: Socket) => boolean
   readonly remove: (socket: Socket) => void
+  /** One could not be accepted, and waits on. */
+  readonly failed: (error: NativeError) => void
+}
+
+/** What can go wrong while a connection opens. */
+export interface Troubles {
+  refused: {}
+  blackhole: {}
+  slowConnect: { readonly byNs: number }
+  resetAfterAccept: {}
+  acceptStall: { readonly forNs: number }
+  acceptFails: { readonly forNs: number }
+  backlogFull: { readonly forNs: number }
+  noPorts: {}
+  noDescriptors: {}
+  noName: {}
+  slowName: { readonly byNs: number }
+  rotatedName: { readonly first: string }
+}
+
+/** Every address of a name failed. */
+export class AttemptsFailed extends NativeError {
+  readonly attempts: ReadonlyArray<NativeError>
+
+  constructor(attempts: ReadonlyArray<NativeError>) {
+    super(attempts[0]!.code, "every address failed")
+    this.attempts = attempts
+  }
 }
 
 /** A connection, with both of its ends. */
 export interface Connection {
-  /** Counted from 0 in this world. */
+  /** In the order of opening in this world, from 0, also of those that never came to be; other attempts of one opening
+   * count from 1 000 000. */
   readonly id: number
   readonly client: Socket
   readonly server: Socket
@@ -39,9 +68,24 @@ export interface HostFile {
   readonly abandon: () => void
 }
 
+/** What becomes of an attempt to connect. */
+interface Answer {
+  readonly done: (connection: Connection) => void
+  readonly failed: (error: NativeError) => void
+}
+
 /** Ports that are given out, as Linux does it. */
 const ephemeralFirst = 32_768
 const ephemeralLast = 60_999
+
+/** A SYN that nobody answered is sent again after so many seconds in all, as Linux does it. */
+const synRetriesS = [1, 3, 7, 15, 31, 63]
+
+/** The head start of an address over the next (RFC 8305). */
+const attemptDelayNs = 250e6
+
+/** What a connection is numbered beyond, where another attempt of its opening has the number. */
+const otherAttempts = 1_000_000
 
 /** An open to where nobody answers is given up after so long: Linux sends seven, the last waits 64 s. */
 const connectTimeoutNs = 127e9
@@ -62,6 +106,8 @@ export class Host {
   /** Paths that its programs may not open, each with how often that was said. */
   readonly denied = new Map<string, number>()
   readonly tls: TlsSettings
+  /** How often its programs have listened. */
+  listens = 0
   #nextPort = ephemeralFirst
 
   constructor(name: string, address: string, owner: Owner) {
@@ -90,11 +136,17 @@ export class Hosts {
   readonly owner: Owner = { state: "running", parked: [] }
   readonly byName = new Map<string, Host>()
   readonly byAddress = new Map<string, Host>()
-  readonly connections: Array<Connection> = []
+  /** By number, in the order in which they came to be. */
+  readonly connections = new Map<number, Connection>()
   readonly #paths = new Map<string, Path>()
   readonly #defaults: { readonly between: LinkSettings; readonly within: LinkSettings }
   readonly #settings = new Map<string, LinkSettings>()
   readonly onConnection: Array<(connection: Connection) => void> = []
+  /** What goes wrong with an opening: it counts as met when it is asked for. */
+  trouble: <K extends keyof Troubles>(connection: number, kind: K) => Troubles[K] | undefined = () => undefined
+  /** Whether this listening, counted from 0 on its host, finds the address taken. */
+  isAddressTaken: (host: string, listen: number) => boolean = () => false
+  #opened = 0
 
   constructor(engine: Engine, defaults: { readonly between: LinkSettings; readonly within: LinkSettings }) {
     this.engine = engine
@@ -138,80 +190,174 @@ export class Hosts {
   }
 
   /**
-   * Connects. `done` or `failed` is called once, later, in a task of the owner's; what it answers gives the attempt up.
+   * Connects to a host, or to whatever a name leads to. `done` or `failed` is called once, later, in a task of the owner's;
+   * what it answers gives the attempt up.
    */
-  connect(
-    from: Host,
-    to: Host | undefined,
-    place: Place,
-    answer: {
-      readonly done: (connection: Connection) => void
-      readonly failed: (error: NativeError) => void
-    }
-  ): () => void {
+  connect(from: Host, target: Host | string, place: Place, answer: Answer): () => void {
     const { engine } = this
     const { owner } = from
+    const id = this.#opened++
     const where = keyOf(place)
     const lane = new Lane(owner)
+    const begun: Array<() => void> = []
+    const failures: Array<NativeError> = []
     let isOver = false
-    const once = (run: () => void) => {
+    const over = (run: () => void) => {
       if (isOver) return
       isOver = true
       engine.cancel(timeout)
+      for (const giveUp of begun) giveUp()
       run()
     }
-    const fail = (code: string, message: string) => {
-      engine.recording.add("refuse", from.name, { note: `${where} ${code}` })
-      once(() => engine.post(lane, () => answer.failed(new NativeError(code, message))))
+    const failed = (error: NativeError) =>
+      over(() => {
+        engine.recording.add("refuse", from.name, { connection: id, note: `${where} ${error.code}` })
+        engine.post(lane, () => answer.failed(error))
+      })
+    const timeout = engine.at(
+      engine.nowNs + connectTimeoutNs,
+      owner,
+      () => failed(new NativeError("ETIMEDOUT", "nobody answers")),
+      lane
+    )
+    const attempt = (to: Host | undefined, onFailed: () => void) => {
+      if (isOver) return
+      begun.push(this.#attempt(from, to, place, id, {
+        done: (connection) => {
+          if (isOver) connection.client.abandon()
+          else over(() => answer.done(connection))
+        },
+        failed: (error) => {
+          failures.push(error)
+          onFailed()
+        }
+      }))
     }
-    const timeout = engine.at(engine.nowNs + connectTimeoutNs, owner, () => fail("ETIMEDOUT", "nobody answers"), lane)
-    const clientPort = place._tag === "tcp" ? from.takePort() : 0
-    engine.recording.add("connect", from.name, { note: `${where} on ${to?.name ?? "nobody"}` })
-    if (clientPort === undefined) {
-      fail("EADDRNOTAVAIL", "no port is free")
+    const dial = (addresses: ReadonlyArray<Host | undefined>, index = 0) => {
+      const isLast = index === addresses.length - 1
+      let isNextBegun = isLast
+      const next = () => {
+        if (isNextBegun || isOver) return
+        isNextBegun = true
+        dial(addresses, index + 1)
+      }
+      if (!isLast) engine.at(engine.nowNs + attemptDelayNs, owner, next, lane)
+      attempt(addresses[index], () => {
+        if (failures.length === addresses.length) {
+          failed(failures.length === 1 ? failures[0]! : new AttemptsFailed(failures))
+        } else next()
+      })
+    }
+    const note = `${where} on ${typeof target === "string" ? target : target.name}`
+    engine.recording.add("connect", from.name, { connection: id, note })
+    if (typeof target === "string") this.#lookUp(from, target, id, lane, { found: dial, failed })
+    else dial([target])
+    return () => over(() => {})
+  }
+
+  #lookUp(
+    from: Host,
+    name: string,
+    id: number,
+    lane: Lane,
+    answer: {
+      readonly found: (addresses: ReadonlyArray<Host | undefined>) => void
+      readonly failed: (error: NativeError) => void
+    }
+  ): void {
+    const found = () => {
+      const target = this.trouble(id, "noName") === undefined ? this.find(from, name) : undefined
+      if (target === undefined) {
+        answer.failed(new NativeError("ENOTFOUND", `${name} has no address`))
+        return
+      }
+      const rotated = this.trouble(id, "rotatedName")
+      answer.found(
+        rotated === undefined ? [target.host] : [this.find(from, rotated.first)?.host, target.host]
+      )
+    }
+    const slow = this.trouble(id, "slowName")
+    if (slow === undefined) found()
+    else this.engine.at(this.engine.nowNs + slow.byNs, from.owner, found, lane)
+  }
+
+  /** Tries one address. What it answers gives it up. */
+  #attempt(from: Host, to: Host | undefined, place: Place, id: number, answer: Answer): () => void {
+    const { engine } = this
+    const where = keyOf(place)
+    if (this.trouble(id, "noDescriptors") !== undefined) {
+      answer.failed(new NativeError("EMFILE", "no descriptor is free"))
       return () => {}
     }
-    const giveUp = () => {
-      from.usedPorts.delete(clientPort)
+    const clientPort = place._tag !== "tcp"
+      ? 0
+      : this.trouble(id, "noPorts") === undefined
+      ? from.takePort()
+      : undefined
+    if (clientPort === undefined) {
+      answer.failed(new NativeError("EADDRNOTAVAIL", "no port is free"))
+      return () => {}
     }
-    if (to === undefined) return () => once(giveUp)
+    const freePort = () => void from.usedPorts.delete(clientPort)
+    if (to === undefined) return freePort
     const forth = this.path(from, to)
     const back = this.path(to, from)
     const carried = { lane: new Lane(this.owner), arrivesNs: 0 }
-    forth.carry(0, carried, () => {
-      if (to.isOff) return
-      const acceptor = to.listening.get(where)
+    let isJoined = false
+    const arrived = () => {
+      if (to.isOff || this.trouble(id, "blackhole") !== undefined) return
+      const acceptor = this.trouble(id, "refused") === undefined ? to.listening.get(where) : undefined
       if (acceptor === undefined) {
         back.carry(0, carried, () => {
-          giveUp()
-          fail("ECONNREFUSED", "nobody listens there")
+          freePort()
+          answer.failed(new NativeError("ECONNREFUSED", "nobody listens there"))
         })
         return
       }
-      const connection = this.#join(from, to, where, clientPort)
+      const connection = this.#join(from, to, where, clientPort, id)
+      isJoined = true
       back.carry(0, carried, () => {
         if (from.isOff) return
-        if (isOver) {
-          connection.client.abandon()
-          return
-        }
-        connection.client.out.carry(0, () => {
-          if (to.isOff || connection.server.isClosed) return
-          engine.recording.add("accept", to.name, { connection: connection.id, note: where })
-          if (!acceptor.offer(connection.server)) connection.server.reset()
-        })
-        once(() => {
-          connection.client.isGiven = true
-          answer.done(connection)
-        })
+        connection.client.out.carry(() => this.#offer(connection, acceptor))
+        connection.client.isGiven = true
+        answer.done(connection)
       })
-    })
-    return () => once(giveUp)
+    }
+    const send = () => forth.carry(0, carried, arrived)
+    const slow = this.trouble(id, "slowConnect")
+    const full = this.trouble(id, "backlogFull")
+    const retryS = full === undefined ? 0 : synRetriesS.find((s) => s * 1e9 >= full.forNs) ?? Infinity
+    const lateNs = (slow?.byNs ?? 0) + retryS * 1e9
+    if (lateNs === 0) send()
+    else if (lateNs < Infinity) engine.at(engine.nowNs + lateNs, this.owner, send, carried.lane)
+    // One that came to be frees its port when it goes.
+    return () => {
+      if (!isJoined) freePort()
+    }
   }
 
-  #join(from: Host, to: Host, place: string, clientPort: number): Connection {
+  /** It stands, and waits to be accepted. */
+  #offer(connection: Connection, acceptor: Acceptor): void {
+    const { client, id, place, server } = connection
     const { engine } = this
-    const id = this.connections.length
+    const offer = () => {
+      if (server.isDeaf || server.isClosed) return
+      engine.recording.add("accept", server.host.name, { connection: id, note: place })
+      if (!acceptor.offer(server)) server.reset()
+      if (this.trouble(id, "resetAfterAccept") === undefined) return
+      client.out.reset()
+      server.out.reset()
+    }
+    const fails = this.trouble(id, "acceptFails")
+    if (fails !== undefined) acceptor.failed(new NativeError("EMFILE", "no descriptor is free"))
+    const lateNs = (this.trouble(id, "acceptStall")?.forNs ?? 0) + (fails?.forNs ?? 0)
+    if (lateNs === 0) offer()
+    else engine.at(engine.nowNs + lateNs, this.owner, offer)
+  }
+
+  #join(from: Host, to: Host, place: string, clientPort: number, opening: number): Connection {
+    const { engine } = this
+    const id = this.connections.has(opening) ? otherAttempts + opening : opening
     const client = new Socket(engine, from, from.owner)
     const server = new Socket(engine, to, to.owner)
     client.hasReset = server.hasReset = place.startsWith("tcp:")
@@ -235,7 +381,7 @@ export class Hosts {
       back: forth
     })
     const connection: Connection = { id, client, server, place, clientPort }
-    this.connections.push(connection)
+    this.connections.set(id, connection)
     from.sockets.add(client)
     to.sockets.add(server)
     client.onGone = () => {
@@ -250,7 +396,9 @@ export class Hosts {
   /** The error where it cannot be listened on; else what stops it. */
   listen(host: Host, place: Place, acceptor: Acceptor): NativeError | (() => void) {
     const where = keyOf(place)
-    if (host.listening.has(where)) return new NativeError("EADDRINUSE", "somebody listens there")
+    if (this.isAddressTaken(host.name, host.listens++) || host.listening.has(where)) {
+      return new NativeError("EADDRINUSE", "somebody listens there")
+    }
     host.stale.delete(where)
     host.listening.set(where, acceptor)
     this.engine.recording.add("listen", host.name, { note: where })

@@ -11,6 +11,30 @@ export interface Carried {
   readonly lane: Lane
   /** When the latest of it arrives: nothing overtakes. */
   arrivesNs: number
+  /** What holds it up beyond the path. */
+  readonly shape?: Shape | undefined
+  /** Something of it is lost for good. Without this the path keeps it until it is free again. */
+  readonly onLost?: (() => void) | undefined
+}
+
+/** What holds up one direction of a connection, beyond its path. */
+export class Shape {
+  /** For what comes next alone. */
+  onceNs = 0
+  jitter: (() => number) | undefined = undefined
+  bytesPerSecond = Infinity
+  #freeNs = 0
+
+  departsNs(fromNs: number, bytes: number): number {
+    if (this.bytesPerSecond === Infinity || bytes === 0) return fromNs
+    return this.#freeNs = Math.max(fromNs, this.#freeNs) + Math.ceil(bytes * 1e9 / this.bytesPerSecond)
+  }
+
+  takeExtraNs(): number {
+    const ns = this.onceNs + (this.jitter?.() ?? 0)
+    this.onceNs = 0
+    return ns
+  }
 }
 
 /** TCP tries again after 200 ms, and then after twice as long each time, up to 120 s (RFC 6298; as Linux does it). */
@@ -26,8 +50,16 @@ export class Path {
   /** When the line is free again, where it has a rate. */
   #freeNs = 0
   #blocks = 0
+  #losses = 0
+  #slowNs = 0
   #held: Array<
-    { readonly bytes: number; readonly carried: Carried; readonly run: () => void; readonly sinceNs: number }
+    {
+      readonly bytes: number
+      readonly carried: Carried
+      readonly run: () => void
+      readonly sinceNs: number
+      readonly extraNs: number
+    }
   > = []
 
   constructor(engine: Engine, owner: Owner, name: string, settings: LinkSettings) {
@@ -42,6 +74,22 @@ export class Path {
     return this.#blocks > 0
   }
 
+  /** Until as many calls of `unlose`, what is sent is lost for good, and a connection breaks by it. */
+  lose(): void {
+    this.#losses++
+    this.block()
+  }
+
+  unlose(): void {
+    this.#losses--
+    this.unblock()
+  }
+
+  /** Each piece takes so much longer; less again with a negative number. */
+  slow(byNs: number): void {
+    this.#slowNs += byNs
+  }
+
   /** Nothing arrives that is sent from now on. TCP sends it again: when the way is free, it arrives late. */
   block(): void {
     this.#blocks++
@@ -50,26 +98,31 @@ export class Path {
   unblock(): void {
     if (--this.#blocks > 0) return
     const { nowNs } = this.#engine
-    for (const { bytes, carried, run, sinceNs } of this.#held.splice(0)) {
+    for (const { bytes, carried, extraNs, run, sinceNs } of this.#held.splice(0)) {
       // The next time at which TCP tries.
       let tryNs = sinceNs
       for (let wait = retryFirstNs; tryNs < nowNs; wait = Math.min(2 * wait, retryMaxNs)) tryNs += wait
-      this.#carryFrom(tryNs, bytes, carried, run)
+      this.#carryFrom(tryNs, bytes, carried, extraNs, run)
     }
   }
 
   carry(bytes: number, carried: Carried, run: () => void): void {
-    if (this.#blocks > 0) this.#held.push({ bytes, carried, run, sinceNs: this.#engine.nowNs })
-    else this.#carryFrom(this.#engine.nowNs, bytes, carried, run)
+    const { nowNs } = this.#engine
+    const extraNs = carried.shape?.takeExtraNs() ?? 0
+    if (this.#losses > 0 && carried.onLost !== undefined) this.#engine.post(carried.lane, carried.onLost)
+    else if (this.#blocks > 0) this.#held.push({ bytes, carried, run, sinceNs: nowNs, extraNs })
+    else this.#carryFrom(nowNs, bytes, carried, extraNs, run)
   }
 
-  #carryFrom(fromNs: number, bytes: number, carried: Carried, run: () => void): void {
+  #carryFrom(fromNs: number, bytes: number, carried: Carried, extraNs: number, run: () => void): void {
     const { bytesPerSecond, latency } = this.settings
     let departsNs = fromNs
     if (bytesPerSecond !== undefined && bytes > 0) {
       departsNs = this.#freeNs = Math.max(fromNs, this.#freeNs) + Math.ceil(bytes * 1e9 / bytesPerSecond)
     }
-    carried.arrivesNs = Math.max(departsNs + drawn(latency, this.#prng), carried.arrivesNs)
+    departsNs = carried.shape?.departsNs(departsNs, bytes) ?? departsNs
+    const arrivesNs = departsNs + drawn(latency, this.#prng) + this.#slowNs + extraNs
+    carried.arrivesNs = Math.max(arrivesNs, carried.arrivesNs)
     this.#engine.at(carried.arrivesNs, this.#owner, run, carried.lane)
   }
 }

@@ -24,6 +24,8 @@ export class NativeError extends Error {
 /** The host that a socket is on. */
 export interface SocketHost {
   readonly name: string
+  /** Without power. */
+  readonly isOff: boolean
 }
 
 export class Socket implements Wire {
@@ -36,14 +38,19 @@ export class Socket implements Wire {
   isGiven = false
   /** Only TCP shows a peer that its connection was aborted; on a Unix socket that is an end. */
   hasReset = true
-  /** It hears nothing and says nothing: its host is without power. */
-  isDeaf = false
   out!: Direction
   input!: Direction
   /** Called when nothing is left of it. */
   onGone: (() => void) | undefined = undefined
   /** No read brings more. */
   readMax = Infinity
+  /** How fast its program reads at the most. */
+  readBytesPerSecond = Infinity
+  /** How long its system takes for its end. */
+  endExtraNs: (() => number) | undefined = undefined
+  #mayReadNs = 0
+  #isReadSet = false
+  #shorts = 0
   readonly #engine: Engine
   readonly #lane: Lane
   #port: Port | undefined = undefined
@@ -86,8 +93,19 @@ export class Socket implements Wire {
   end(): void {
     this.#isEndPending = true
     if (this.#pending.length > 0) return
+    const extraNs = this.endExtraNs?.() ?? 0
+    if (extraNs > 0) {
+      this.#engine.at(this.#engine.nowNs + extraNs, this.owner, () => this.#finish(), this.#lane)
+      return
+    }
     this.out.end()
     this.#port!.finished()
+  }
+
+  #finish(): void {
+    if (this.isClosed) return
+    this.out.end()
+    this.#port?.finished()
   }
 
   reset(): void {
@@ -122,7 +140,6 @@ export class Socket implements Wire {
 
   /** Without a word. */
   silence(): void {
-    this.isDeaf = true
     this.out.drop()
     this.#leave()
   }
@@ -140,6 +157,21 @@ export class Socket implements Wire {
 
   onInput(): void {
     if (this.#isFlowing) this.#now(() => this.#deliver())
+  }
+
+  /** It hears nothing and says nothing. Its host knows nothing of it when it is on again, and resets. */
+  get isDeaf(): boolean {
+    return this.host.isOff
+  }
+
+  /** The system takes nothing of what is written until as many calls of `unshorten`. */
+  shorten(): void {
+    this.#shorts++
+  }
+
+  unshorten(): void {
+    this.#shorts--
+    this.onRoom()
   }
 
   onReset(): void {
@@ -172,9 +204,14 @@ export class Socket implements Wire {
     if (port === undefined || this.#isDelivering) return
     this.#isDelivering = true
     while (this.#isFlowing && !this.isClosed && this.input.arrivedBytes > 0) {
-      const room = Math.min(port.room(), this.readMax)
-      if (room === 0) break
-      port.data(this.input.read(room))
+      const untilNext = this.input.readMax
+      const room = Math.min(port.room(), this.readMax, untilNext)
+      if (room === 0 || this.#isTooEarly()) break
+      const piece = this.input.read(Math.min(room, this.#paceBytes))
+      if (this.readBytesPerSecond < Infinity) {
+        this.#mayReadNs = this.#engine.nowNs + Math.ceil(piece.length * 1e9 / this.readBytesPerSecond)
+      }
+      port.data(piece)
     }
     this.#isDelivering = false
     if (!this.#isFlowing || this.isClosed || this.input.arrivedBytes > 0) return
@@ -185,17 +222,37 @@ export class Socket implements Wire {
     }
   }
 
+  /** A slow reader reads ten times a second. */
+  get #paceBytes(): number {
+    return Math.max(1, Math.ceil(this.readBytesPerSecond / 10))
+  }
+
+  #isTooEarly(): boolean {
+    if (this.#mayReadNs <= this.#engine.nowNs) return false
+    if (!this.#isReadSet) {
+      this.#isReadSet = true
+      this.#engine.at(this.#mayReadNs, this.owner, () => {
+        this.#isReadSet = false
+        this.#deliver()
+      }, this.#lane)
+    }
+    return true
+  }
+
   #tellBroken(error: NativeError): void {
-    if (this.#hasToldBroken) return
+    // Where no program has it yet, it is told when one reads.
+    if (this.#hasToldBroken || this.#port === undefined) return
     this.#hasToldBroken = true
-    this.#port?.broken(error)
+    this.#port.broken(error)
   }
 
   #takePending(): void {
     const pending = this.#pending
     this.#isTaking = true
-    while (pending.length > 0 && this.out.room > 0) {
-      const { room } = this.out
+    while (pending.length > 0 && this.#shorts === 0 && this.out.room > 0) {
+      const room = Math.min(this.out.takeMax, this.out.room)
+      // What was to happen before the next byte has broken it, or holds it up.
+      if (this.#pending !== pending || this.#shorts > 0) break
       const chunk = pending[0]!
       if (chunk.length <= room) pending.shift()
       else pending[0] = chunk.subarray(room)
@@ -203,9 +260,12 @@ export class Socket implements Wire {
       this.out.take(chunk.slice(0, room))
     }
     this.#isTaking = false
-    if (pending.length === 0 && this.#isEndPending) {
-      this.out.end()
-      this.#post(() => this.#port?.finished())
+    if (this.#pending === pending && pending.length === 0 && this.#isEndPending) {
+      const extraNs = this.endExtraNs?.() ?? 0
+      if (extraNs === 0) {
+        this.out.end()
+        this.#post(() => this.#port?.finished())
+      } else this.#engine.at(this.#engine.nowNs + extraNs, this.owner, () => this.#finish(), this.#lane)
     }
   }
 
@@ -219,9 +279,9 @@ export class Socket implements Wire {
     this.#post(() => this.#port?.released())
   }
 
-  /** In the read callback, unless the program stands still. */
+  /** In the read callback, unless the program stands still, or everything takes it time. */
   #now(run: () => void): void {
-    if (this.owner.state === "running") run()
+    if (this.owner.state === "running" && !this.#engine.isSlow(this.owner)) run()
     else this.#post(run)
   }
 
