@@ -359,7 +359,6 @@ const reportOf = <A, E>(run: Run): Report<A, E> => {
     : stop._tag === "Stuck"
     ? deadlockOf(simulation, (tracer) => again(run, tracer))
     : undefined)
-  simulation.end()
   return {
     seed,
     exit: failure !== undefined

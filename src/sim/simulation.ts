@@ -51,7 +51,6 @@ export class Simulation {
   /** Called when there is no sense in waiting for what is outside. */
   onHalt: (() => void) | undefined = undefined
   #taken: sources.Taken | undefined = undefined
-  #isOver = false
   /** That of a microtask, which no fiber runs. */
   #microtaskClock: HostClock | undefined = undefined
   readonly #tracer: Tracer.Tracer | undefined
@@ -114,12 +113,6 @@ export class Simulation {
     }
   }
 
-  /** Nothing of it moves any more, whoever wakes it. */
-  end(): void {
-    this.#isOver = true
-    for (const { life } of this.#machines.values()) this.engine.discard(life.owner)
-  }
-
   get #controls(): sources.Controls {
     const { engine, fibers } = this
     const stream = engine.stream("Math.random")
@@ -159,7 +152,6 @@ export class Simulation {
   #escape(source: string, host: string, fiber: number): Escaped {
     const where = host !== "" ? host : this.fibers.scheduler?.host ?? "?"
     const escaped = new Escaped({ source, host: where, fiber, seq: this.engine.recording.count })
-    if (this.#isOver) return escaped
     this.escaped ??= escaped
     this.engine.isHalted = true
     this.onHalt?.()
