@@ -380,7 +380,6 @@ const reportOf = <A, E>(run: Run): Report<A, E> => {
     : simulation.left.length > 0 && simulation.exit !== undefined && Exit.isSuccess(simulation.exit)
     ? new SimError.Leaked({ what: simulation.left })
     : undefined)
-  simulation.end()
   const unfired = faults.outcomes.filter(({ fault, firedNs }) => firedNs === undefined && fault.optional !== true)
   const exit = simulation.exit as Exit.Exit<A, E>
   return {

@@ -100,7 +100,7 @@ export const reportOf = (stuck: Simulation, again: (tracer: Tracer.Tracer) => Si
   const isSame = second.engine.steps === stuck.engine.steps && second.engine.nowNs === stuck.engine.nowNs
   const fibers = second.fibers.live
   const numbers = new Map(fibers.map(({ fiber, number }) => [fiber, number]))
-  const report = new Deadlock({
+  return new Deadlock({
     fibers: isSame
       ? fibers.map((live) => waitingOf(live, watch.last(live.fiber), numbers))
       : stuck.fibers.live.map(({ fiber, host, number }) => ({
@@ -111,8 +111,6 @@ export const reportOf = (stuck: Simulation, again: (tracer: Tracer.Tracer) => Si
       })),
     sockets: socketsOf(stuck)
   })
-  second.end()
-  return report
 }
 
 const waitingOf = (

@@ -102,6 +102,7 @@ export class LifeScheduler implements Scheduler.Scheduler {
     if (operation === 1) {
       const known = this.#fibers.of(fiber, this)
       if (!this.#engine.isDriving) {
+        // Nobody drives it again once it has ended: whoever is woken then has nothing more to do.
         this.#onForeign(this.host, known.number)
         return true
       }

@@ -64,7 +64,6 @@ export class Simulation {
   #phase: "running" | "ending" | "settling" = "running"
   #hasInterrupted = false
   #taken: sources.Taken | undefined = undefined
-  #isOver = false
   /** That of a microtask, which no fiber runs. */
   #microtaskClock: HostClock | undefined = undefined
   readonly #tracer: Tracer.Tracer | undefined
@@ -153,12 +152,6 @@ export class Simulation {
     }
   }
 
-  /** Nothing of it moves any more, whoever wakes it. */
-  end(): void {
-    this.#isOver = true
-    for (const { life } of this.#machines.values()) this.engine.discard(life.owner)
-  }
-
   get #controls(): sources.Controls {
     const { engine, fibers } = this
     const stream = engine.stream("Math.random")
@@ -198,7 +191,6 @@ export class Simulation {
   #escape(source: string, host: string, fiber: number): Escaped {
     const where = host !== "" ? host : this.fibers.scheduler?.host ?? "?"
     const escaped = new Escaped({ source, host: where, fiber, seq: this.engine.recording.count })
-    if (this.#isOver) return escaped
     this.escaped ??= escaped
     this.engine.isHalted = true
     this.onHalt?.()

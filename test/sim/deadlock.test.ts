@@ -115,6 +115,7 @@ describe("Deadlock", () => {
       const [paused, killed] = [yield* host("paused"), yield* host("killed")]
       const ticking = Effect.forever(Effect.sleep("1 second"))
       yield* killed.fork(ticking)
+      yield* Effect.sleep("500 millis")
       yield* killed.kill
       const task = yield* paused.fork(ticking)
       yield* Effect.sleep("1500 millis")
@@ -124,7 +125,7 @@ describe("Deadlock", () => {
     assert.deepStrictEqual(text(deadlockOf(world)), [
       "nothing can happen any more",
       "  fiber 1 on main waits on the end of what runs on paused",
-      "  fiber 2 on paused waits on its clock, and its host is paused"
+      "  fiber 3 on paused waits on its clock, and its host is paused"
     ])
   })
 

@@ -115,6 +115,17 @@ describe("Sim.runPromise", () => {
     }
   })
 
+  it("runs nothing else meanwhile, also what is ready", async () => {
+    const log: Array<string> = []
+    const world = Effect.gen(function*() {
+      yield* Effect.forkChild(Effect.sync(() => log.push("the other")))
+      yield* Effect.flatMap(Sim.gate("a", () => later("the gate", 5)), (name) => Effect.sync(() => log.push(name)))
+      yield* Effect.yieldNow
+    })
+    const { exit } = await Sim.runPromise(world, { seed: 1, interleave: Interleave.production })
+    assert.deepStrictEqual([exit, log], [Exit.void, ["the gate", "the other"]])
+  })
+
   it("gives the real globals back while it waits", async () => {
     const { now } = Date
     const { then } = Promise.prototype

@@ -2,7 +2,7 @@
  * What a program could learn from outside: the world's, or the end of the run by name.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Random } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Fiber, Random } from "effect"
 import { Sim, SimError, World } from "effect-transport/sim"
 
 const failureOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
@@ -29,7 +29,8 @@ describe("Sources that the world decides", () => {
         hrtime: process.hrtime(),
         since: process.hrtime([90, 0]),
         bigint: process.hrtime.bigint(),
-        uptime: process.uptime()
+        uptime: process.uptime(),
+        effect: Effect.runSync(Clock.monotonicTimeNanos)
       }
     })
     const { events, exit, sources } = Sim.run(world, { seed: 1 })
@@ -47,17 +48,18 @@ describe("Sources that the world decides", () => {
         hrtime: [90, 0],
         since: [0, 0],
         bigint: 90_000_000_000n,
-        uptime: 90
+        uptime: 90,
+        effect: 90_000_000_000n
       })
     )
     assert.deepStrictEqual(sources, {
       "Date.now": 1,
       "Date": 3,
       "performance.now": 1,
-      "process.hrtime": 3,
+      "process.hrtime": 4,
       "process.uptime": 1
     })
-    assert.lengthOf(events.filter(({ kind }) => kind === "source"), 9)
+    assert.lengthOf(events.filter(({ kind }) => kind === "source"), 10)
   })
 
   it("are the same random numbers for the same seed", () => {
