@@ -7,6 +7,7 @@
 import type { Port, Wire } from "../../internal/duplex.ts"
 import type { Engine } from "../engine/engine.ts"
 import { Lane, type Owner } from "../engine/lanes.ts"
+import type { Timer } from "../engine/timers.ts"
 import type { Direction } from "./direction.ts"
 
 /** An error as Node has it. */
@@ -49,7 +50,10 @@ export class Socket implements Wire {
   /** How long its system takes for its end. */
   endExtraNs: (() => number) | undefined = undefined
   #mayReadNs = 0
-  #isReadSet = false
+  /** What reads on when it is not too early any more. */
+  #reading: Timer | undefined = undefined
+  /** What ends our direction, where that takes its time. */
+  #finishing: Timer | undefined = undefined
   #shorts = 0
   readonly #engine: Engine
   readonly #lane: Lane
@@ -94,12 +98,13 @@ export class Socket implements Wire {
     this.#isEndPending = true
     if (this.#pending.length > 0) return
     const extraNs = this.endExtraNs?.() ?? 0
-    if (extraNs > 0) {
-      this.#engine.at(this.#engine.nowNs + extraNs, this.owner, () => this.#finish(), this.#lane)
-      return
-    }
+    if (extraNs > 0) return this.#finishIn(extraNs)
     this.out.end()
     this.#port!.finished()
+  }
+
+  #finishIn(nanos: number): void {
+    this.#finishing = this.#engine.at(this.#engine.nowNs + nanos, this.owner, () => this.#finish(), this.#lane)
   }
 
   #finish(): void {
@@ -229,13 +234,10 @@ export class Socket implements Wire {
 
   #isTooEarly(): boolean {
     if (this.#mayReadNs <= this.#engine.nowNs) return false
-    if (!this.#isReadSet) {
-      this.#isReadSet = true
-      this.#engine.at(this.#mayReadNs, this.owner, () => {
-        this.#isReadSet = false
-        this.#deliver()
-      }, this.#lane)
-    }
+    this.#reading ??= this.#engine.at(this.#mayReadNs, this.owner, () => {
+      this.#reading = undefined
+      this.#deliver()
+    }, this.#lane)
     return true
   }
 
@@ -265,7 +267,7 @@ export class Socket implements Wire {
       if (extraNs === 0) {
         this.out.end()
         this.#post(() => this.#port?.finished())
-      } else this.#engine.at(this.#engine.nowNs + extraNs, this.owner, () => this.#finish(), this.#lane)
+      } else this.#finishIn(extraNs)
     }
   }
 
@@ -275,6 +277,7 @@ export class Socket implements Wire {
     this.#isFlowing = false
     this.#pending = []
     this.#engine.recording.add("close", this.host.name, { connection: this.out.connection })
+    for (const timer of [this.#reading, this.#finishing]) if (timer !== undefined) this.#engine.cancel(timer)
     this.onGone?.()
     this.#post(() => this.#port?.released())
   }
