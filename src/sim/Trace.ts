@@ -18,7 +18,7 @@
  *
  * const { events } = Sim.run(refused, { seed: 42 })
  * events.map(({ kind }) => kind) // => ["connect", "refuse"]
- * Trace.line(events[1]!) // => "0.020000 ms #1 refuse  main tcp:7000 ECONNREFUSED (by #0)"
+ * Trace.line(events[1]!) // => "0.020000 ms #1 refuse  main connection 0 tcp:7000 ECONNREFUSED (by #0)"
  * Trace.filter(events, { kind: "connect" }).length // => 1
  * Trace.fromNdjson(Trace.ndjson(events)) // => Result.succeed(events)
  * ```
