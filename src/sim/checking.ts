@@ -1,10 +1,10 @@
 /**
  * Where two runs of one seed differ.
  */
-import * as Exit from "effect/Exit"
 import type { Event } from "./engine/recording.ts"
 import { Diverged } from "./SimError.ts"
 import type { Simulation } from "./simulation.ts"
+import { exitText } from "./texts.ts"
 import * as Trace from "./Trace.ts"
 
 /** The first difference; nothing where they are alike. */
@@ -55,40 +55,4 @@ const decisionOf = (first: Simulation, second: Simulation): readonly [string, st
     ) as [string, string]
   }
   return undefined
-}
-
-/** An exit as text, without what is numbered on from run to run. */
-const exitText = (exit: Exit.Exit<unknown, unknown> | undefined): string => {
-  if (exit === undefined) return "that never came"
-  if (Exit.isSuccess(exit)) return textOf(exit.value, [])
-  const reasons = exit.cause.reasons.map((reason) =>
-    reason._tag === "Fail"
-      ? `Fail(${textOf(reason.error, [])})`
-      : reason._tag === "Die"
-      ? `Die(${textOf(reason.defect, [])})`
-      : "Interrupt"
-  )
-  return reasons.join(" and ")
-}
-
-/** Plain data in full; of anything else the name of its class, since it may hold what belongs to one run. */
-const textOf = (value: unknown, above: ReadonlyArray<unknown>): string => {
-  if (typeof value === "string") return JSON.stringify(value)
-  if (typeof value === "function") return "a function"
-  if (typeof value !== "object" || value === null) return String(value)
-  if (above.includes(value)) return "itself"
-  const within = [...above, value]
-  const list = (values: Iterable<unknown>) => Array.from(values, (one) => textOf(one, within)).join(", ")
-  if (Array.isArray(value) || value instanceof Set) return `[${list(value)}]`
-  if (value instanceof Map) return `[${list(value)}]`
-  if (value instanceof Uint8Array) return `bytes ${value.join(" ")}`
-  if (value instanceof Error) return `${value.name}: ${value.message}`
-  if (value instanceof Date) return `${value.getTime()}`
-  if (Exit.isExit(value)) return exitText(value)
-  const prototype = Object.getPrototypeOf(value) as object | null
-  const name = prototype === null || prototype === Object.prototype ? "" : prototype.constructor.name
-  // Such as Option and Result have their parts as properties; what has a life of its own has other things there.
-  if (name !== "" && !("_tag" in value)) return name
-  const parts = Object.entries(value).map(([key, part]) => `${key}: ${textOf(part, within)}`)
-  return `${name}{ ${parts.join(", ")} }`
 }

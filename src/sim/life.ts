@@ -9,7 +9,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Inspectable from "effect/Inspectable"
 import * as Logger from "effect/Logger"
 import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as Random from "effect/Random"
@@ -22,6 +21,7 @@ import { Lane, type Owner } from "./engine/lanes.ts"
 import { CurrentGate, type Gates } from "./gates.ts"
 import type { Host } from "./net/hosts.ts"
 import { HostEnded } from "./SimError.ts"
+import { causeText, textOf } from "./texts.ts"
 import type { HostServices } from "./World.ts"
 
 /** A host's clock: what it shows, and how fast it goes. */
@@ -252,10 +252,10 @@ const consoleOf = (print: (...parts: ReadonlyArray<unknown>) => void): Console.C
 const loggerOf = (print: (...parts: ReadonlyArray<unknown>) => void, fiberNow: () => number) =>
   Logger.make<unknown, void>(({ cause, logLevel, message }) => {
     const parts = Array.isArray(message) ? message : [message]
-    const causes = cause.reasons.length > 0 ? [Cause.pretty(cause)] : []
+    const causes = cause.reasons.length > 0 ? [causeText(cause)] : []
     print(`${logLevel.toUpperCase()} (#${fiberNow()}):`, ...parts, ...causes)
   })
 
 /** As one text. */
 export const printed = (parts: ReadonlyArray<unknown>): string =>
-  parts.map((part) => typeof part === "string" ? part : Inspectable.toStringUnknown(part, 0)).join(" ")
+  parts.map((part) => typeof part === "string" ? part : textOf(part)).join(" ")

@@ -110,6 +110,12 @@ describe("Sim.run", () => {
     assert.deepStrictEqual(Sim.run(layered, { seed: 1 }).exit, Exit.succeed(1))
   })
 
+  it("prints no stacks, which differ with who called", () => {
+    const failing = Effect.logWarning("it failed", Cause.fail(new Error("boom")))
+    const notes = Sim.run(failing, { seed: 1 }).events.filter(({ kind }) => kind === "print").map(({ note }) => note)
+    assert.deepStrictEqual(notes, ["WARN (#1): it failed Fail(Error: boom)"])
+  })
+
   it("refuses a seed that is none", () => {
     assert.throws(() => Sim.run(Effect.void, { seed: -1 }), /seed must be a non-negative integer, and is -1/)
   })
