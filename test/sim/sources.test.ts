@@ -126,7 +126,7 @@ describe("Sources that the world decides", () => {
     }
     try {
       const { events, sources } = Sim.run(Effect.sync(() => console.log("a", { b: 1 })), { seed: 1 })
-      assert.deepStrictEqual(events.map(({ kind, note }) => [kind, note]), [["print", `a {"b":1}`]])
+      assert.deepStrictEqual(events.map(({ kind, note }) => [kind, note]), [["print", `a { b: 1 }`]])
       assert.deepStrictEqual(sources, { console: 1 })
     } finally {
       globalThis.console = real
