@@ -161,6 +161,12 @@ export type Simulated<A, E> = Effect.Effect<A, E, World | HostServices | Scope.S
  * machine to machine. Objects that were hashed by identity before the run keep their hash, so that a `HashMap` with such
  * keys has another order in another process.
  *
+ * A world differs from real sockets where it is simpler. Bytes that are lost on the way are late and nothing else: no
+ * window shrinks for it. A port is free again at once. `noDelay` and its like do not exist, and neither do records of
+ * TLS that hide their content. Nothing is collected as garbage before the run has ended (law 84). All other laws of
+ * transports hold in it, also where fibers give way anywhere; `scratchpad/examples/conversations.ts` is one program that
+ * comes out the same on both.
+ *
  * @category running
  * @since 0.1.0
  */

@@ -51,6 +51,17 @@ const tcp = over(() => "tcp://127.0.0.1:0", { halfClose: true, reset: true, addr
   failing("an endpoint that is none", ({ connect }) => connect("tcp://" as string), "InvalidOption")
 ])
 
+let sockets = 0
+const unix = over(() => `unix:///run/${++sockets}.sock`, { halfClose: true, reset: false }, [
+  failing("a path that is not there", ({ connect }) => connect("unix:///run/none.sock"), "NotFound"),
+  failing(
+    "listening where somebody does",
+    ({ listen }) => Effect.flatMap(listen("unix:///run/busy.sock"), () => listen("unix:///run/busy.sock")),
+    "Busy"
+  ),
+  failing("a path that is too long", ({ connect }) => connect(`unix:///${"a".repeat(200)}`), "InvalidOption")
+])
+
 /** What a run cannot judge, and why. */
 const unjudged: Readonly<Record<number, string>> = {
   84: "nothing is collected before a synchronous run has ended"
@@ -89,6 +100,7 @@ const judge = (
   })
 
 judge("a simulated connection of TCP", TransportLaws.make(tcp))
+judge("a simulated connection of a Unix socket", TransportLaws.make(unix))
 
 // What needs no network runs in a world as well, and there its interleavings can be chosen.
 const inMemory = { halfClose: true, reset: true }
