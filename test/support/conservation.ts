@@ -138,7 +138,12 @@ const world = Effect.gen(function*() {
   ).pipe(Effect.scoped, Effect.ignore)
   const writing = Effect.flatMap(
     Effect.flatMap(network, ({ connect }) => connect(`fifo:?write=${fifo.path}`)),
-    (transport) => send(transport as Stream, pipe)
+    (transport) =>
+      Effect.gen(function*() {
+        yield* sendSome(transport, pipe, 8000)
+        yield* Effect.sleep("4 seconds")
+        yield* send(transport as Stream, pipe)
+      })
   ).pipe(Effect.scoped, Effect.ignore)
   const device = (path: string, out: Way, input: Line) =>
     Effect.gen(function*() {
@@ -260,6 +265,13 @@ export const conserving = (
   if (Exit.isFailure(exit)) return told(String(Cause.squash(exit.cause)))
   const fired = faults.filter(({ firedNs }) => firedNs !== undefined).map(({ fault }) => fault)
   const isSilenced = fired.some(({ _tag }) => silencing.has(_tag))
+  if (fired.length === 0) {
+    const { lines, ways } = exit.value
+    const idle = ways.filter(({ way }) => !way.isEnded || !way.sawEnd)
+    if (ways.length !== 13 || idle.length > 0 || lines.some(({ got }) => got.length === 0)) {
+      return told("nothing went wrong, and not all have spoken")
+    }
+  }
   for (const [i, line] of exit.value.lines.entries()) {
     const wrong = wrongOfCable(line, fired)
     if (wrong !== undefined) return told(`from ${devices[i]!.path}: ${wrong}`)
