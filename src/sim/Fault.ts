@@ -55,10 +55,29 @@
  * | `clockJump` | its time of day jumps; timers stay | nothing | settimeofday |
  * | `clockDrift` | its clock and timers go faster by so many millionths | nothing | a bad crystal |
  * | `slowCpu` | each task of its programs takes so much time | answers late | a busy machine |
+ * | `tlsHandshakeStall` | a server: hands out nothing; all is well where it lasts less than 10 s | a client: `TimedOut` (`handshake`) after 10 s | no ClientHello is answered |
+ * | `tlsUntrusted` | a server: hands out nothing | a client: `TlsRejected` (`Untrusted`) | an issuer that is unknown |
+ * | `tlsExpired` | a server: hands out nothing | a client: `TlsRejected` (`Expired`) | a certificate past its time |
+ * | `tlsWrongName` | a server: hands out nothing | a client: `TlsRejected` (`NameMismatch`) | a certificate of another host |
+ * | `tlsAlpnMismatch` | a client: `TlsRejected` (`NoCommonProtocol`); a server: hands out nothing | the same, where it names protocols; else nothing | no protocol is common to both |
+ * | `tlsPlaintextPeer` | a server: hands out nothing | a client: `TlsRejected` (`PlaintextPeer`) | another service at that port |
+ * | `tlsMissingCloseNotify` | has ended | all that was sent, then `Truncated`; the end where that is ignored | the end of TCP alone |
+ * | `tlsAlert` | `TlsRejected` (`Other`) at the write | what was sent before, then `TlsRejected` (`Other`) | the alert internal_error |
+ * | `unixStalePath` | who listens takes it over | who connects is `Refused` | a file without a listener |
+ * | `pathPermissionDenied` | `PermissionDenied`, to connect and to listen | nothing | EACCES |
+ * | `fifoReaderGone` | writes: Reset, at once where it waits for room, else at the next | reads: `Disconnected` | EPIPE |
+ * | `fifoWriterGone` | writes: `Disconnected`; what the pipe had no room for is lost | reads all that was written, then the end | the last writer died |
+ * | `serialGarble` | nothing | that many bytes are others | parity and framing errors |
+ * | `serialOverrun` | nothing | that many bytes are missing | an overrun of the UART |
+ * | `serialBreak` | a full buffer, where it writes more | a NUL after so long, then what was sent since | BREAK |
+ * | `serialGarbage` | nothing | all bytes are others | rates that differ |
+ * | `serialStall` | a full buffer, where it writes more | nothing for so long, then all | RTS, XOFF |
+ * | `serialUnplug` | `Disconnected`; a later open `NotFound` until it is plugged in | nothing; what is sent to it is lost | an adapter is pulled out |
+ * | `serialPlug` | can be opened again | nothing | it is put in again |
  * | `partition` | `queue`: nothing; `slow`: nothing; `drop`: Reset when it sends | `queue`: bytes come after the heal, when TCP tries again; `slow`: so much later; `drop`: nothing | packets are dropped; `drop`: until TCP gives up |
  * | `flap` | nothing | bytes come late, when TCP tries again while the way is up | a bad plug |
  * | `swizzleClog` | nothing | some of the hosts are cut off one by one, and joined again in another order | packets are dropped |
- * | `heal` | whatever lasts ends: partitions, flaps, clogs, stalls, jitter, rates, pauses, slowness | the same | |
+ * | `heal` | whatever lasts ends: partitions, flaps, clogs, stalls, jitter, rates, pauses, slowness, and what TLS, paths and devices have for a time | the same | |
  *
  * Some names mean the same here, and are one kind: a burst is one window of `coalesce`, a zero window a `stall` by the
  * receiver, a clock's offset a jump at the start.
@@ -84,7 +103,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import { isCount } from "../internal/check.ts"
 import { draw } from "./faults/drawing.ts"
-import { connect, end, flow, net, ofHosts, type When as WhenSchema } from "./faults/fields.ts"
+import { connect, end, flow, net, ofHosts, path, serial, tls, type When as WhenSchema } from "./faults/fields.ts"
 import { InvalidWorld } from "./SimError.ts"
 
 /**
@@ -93,7 +112,7 @@ import { InvalidWorld } from "./SimError.ts"
  * @category models
  * @since 0.1.0
  */
-export const Fault = Schema.TaggedUnion({ ...connect, ...flow, ...end, ...ofHosts, ...net })
+export const Fault = Schema.TaggedUnion({ ...connect, ...flow, ...end, ...ofHosts, ...tls, ...path, ...serial, ...net })
 
 /**
  * Something that goes wrong, as data.
@@ -138,6 +157,9 @@ export const families = {
   flow: Object.keys(flow) as ReadonlyArray<keyof typeof flow>,
   end: Object.keys(end) as ReadonlyArray<keyof typeof end>,
   host: Object.keys(ofHosts) as ReadonlyArray<keyof typeof ofHosts>,
+  tls: Object.keys(tls) as ReadonlyArray<keyof typeof tls>,
+  path: Object.keys(path) as ReadonlyArray<keyof typeof path>,
+  serial: Object.keys(serial) as ReadonlyArray<keyof typeof serial>,
   net: Object.keys(net) as ReadonlyArray<keyof typeof net>
 } as const
 
@@ -206,6 +228,28 @@ export interface OnHost {
 }
 
 /**
+ * A path of a host, at a time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OnPath extends OnHost {
+  /** Of a Unix socket, a named pipe or a serial device. One that is never made, and no socket asked for there, never comes up. */
+  readonly path: string
+}
+
+/**
+ * Where a path is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OfHost {
+  readonly host: string
+  readonly path: string
+}
+
+/**
  * What has come of a fault in a run.
  *
  * @category models
@@ -236,6 +280,7 @@ export const name = (fault: Fault): string => {
   if ("at" in fault) parts.push(`at ${fault.at}`)
   if ("side" in fault) parts.push(fault.side)
   if ("host" in fault) parts.push(fault.host)
+  if ("path" in fault) parts.push(fault.path)
   if ("listen" in fault) parts.push(`listen ${fault.listen}`)
   if ("groups" in fault) parts.push(fault.groups.map((group) => group.join(",")).join(" | "))
   if ("hosts" in fault) parts.push(fault.hosts.join(","))
@@ -825,6 +870,232 @@ export const slowCpu = (options: OnHost & { readonly for: Duration.Input; readon
 })
 
 /**
+ * For so long the host, as a server, answers no handshake.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tlsHandshakeStall = (options: OnHost & { readonly for: Duration.Input }): Fault => ({
+  _tag: "tlsHandshakeStall",
+  ...onHostOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * For so long no client knows who issued the certificate that the host shows.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tlsUntrusted = (options: OnHost & { readonly for: Duration.Input }): Fault => ({
+  _tag: "tlsUntrusted",
+  ...onHostOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * For so long the certificate that the host shows has expired, by any clock.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tlsExpired = (options: OnHost & { readonly for: Duration.Input }): Fault => ({
+  _tag: "tlsExpired",
+  ...onHostOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * For so long the certificate that the host shows is for another one.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tlsWrongName = (options: OnHost & { readonly for: Duration.Input }): Fault => ({
+  _tag: "tlsWrongName",
+  ...onHostOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * For so long the host speaks a protocol of its own, as client and as server. It is nothing to peers that name none by ALPN.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tlsAlpnMismatch = (options: OnHost & { readonly for: Duration.Input }): Fault => ({
+  _tag: "tlsAlpnMismatch",
+  ...onHostOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * For so long the host, as a server, answers clients in the clear.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tlsPlaintextPeer = (options: OnHost & { readonly for: Duration.Input }): Fault => ({
+  _tag: "tlsPlaintextPeer",
+  ...onHostOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * For so long what the host ends has no close_notify.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tlsMissingCloseNotify = (options: OnHost & { readonly for: Duration.Input }): Fault => ({
+  _tag: "tlsMissingCloseNotify",
+  ...onHostOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * For so long a connection of the host that has sent so many records of data sends an alert instead of the next. Where
+ * several of these last at once, the fewest records count.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tlsAlert = (options: OnHost & { readonly records: number; readonly for: Duration.Input }): Fault => ({
+  _tag: "tlsAlert",
+  ...onHostOf(options),
+  forNs: nanosOf(options.for),
+  records: options.records
+})
+
+/**
+ * The file of a Unix socket is left by a listener that has died: at that time, or when whoever listens there then stops.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const unixStalePath = (options: OnPath): Fault => ({
+  _tag: "unixStalePath",
+  ...onPathOf(options)
+})
+
+/**
+ * For so long programs of the host may not open the path: a socket, a named pipe or a device. What is open stays.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pathPermissionDenied = (options: OnPath & { readonly for: Duration.Input }): Fault => ({
+  _tag: "pathPermissionDenied",
+  ...onPathOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * Whoever reads the named pipe is gone; where nobody does, as soon as somebody does.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fifoReaderGone = (options: OnPath): Fault => ({
+  _tag: "fifoReaderGone",
+  ...onPathOf(options)
+})
+
+/**
+ * Whoever writes to the named pipe is gone; where nobody does, as soon as somebody does.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fifoWriterGone = (options: OnPath): Fault => ({
+  _tag: "fifoWriterGone",
+  ...onPathOf(options)
+})
+
+/**
+ * The next bytes that arrive from the device are others.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const serialGarble = (options: OnPath & { readonly bytes: number }): Fault => ({
+  _tag: "serialGarble",
+  ...onPathOf(options),
+  bytes: options.bytes
+})
+
+/**
+ * The next bytes from the device are lost at the other end.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const serialOverrun = (options: OnPath & { readonly bytes: number }): Fault => ({
+  _tag: "serialOverrun",
+  ...onPathOf(options),
+  bytes: options.bytes
+})
+
+/**
+ * The device holds the line low for so long.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const serialBreak = (options: OnPath & { readonly for: Duration.Input }): Fault => ({
+  _tag: "serialBreak",
+  ...onPathOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * For so long all that arrives from the device is garbage, as where the rates differ.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const serialGarbage = (options: OnPath & { readonly for: Duration.Input }): Fault => ({
+  _tag: "serialGarbage",
+  ...onPathOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * For so long the other end says stop to the device, by RTS or XOFF.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const serialStall = (options: OnPath & { readonly for: Duration.Input }): Fault => ({
+  _tag: "serialStall",
+  ...onPathOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * The device is pulled out of its host, and plugged in again after so long.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const serialUnplug = (options: OnPath & { readonly for: Duration.Input }): Fault => ({
+  _tag: "serialUnplug",
+  ...onPathOf(options),
+  forNs: nanosOf(options.for)
+})
+
+/**
+ * The device is plugged in; nothing where it is.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const serialPlug = (options: OnPath): Fault => ({
+  _tag: "serialPlug",
+  ...onPathOf(options)
+})
+
+/**
  * Groups of hosts are apart for so long; `isOneWay` (default false): only from the first group to the others.
  *
  * **Details**
@@ -922,7 +1193,7 @@ export const heal = (options: { readonly when: When; readonly optional?: boolean
  * @since 0.1.0
  */
 export interface PlanOptions {
-  /** Default all. What needs hosts is left out where there are too few of them. */
+  /** Default all. What needs hosts, paths or devices is left out where there are too few of them. */
   readonly families?: ReadonlyArray<Family> | undefined
   /** The most faults in a plan, each number as likely. Default 6. */
   readonly max?: number | undefined
@@ -932,6 +1203,14 @@ export interface PlanOptions {
   readonly bytes?: number | undefined
   /** Names of hosts that may go wrong. Default none. */
   readonly hosts?: ReadonlyArray<string> | undefined
+  /** Names of hosts that speak TLS. Default none. */
+  readonly tlsHosts?: ReadonlyArray<string> | undefined
+  /** Unix sockets that programs listen on. Default none. */
+  readonly sockets?: ReadonlyArray<OfHost> | undefined
+  /** Named pipes. Default none. */
+  readonly fifos?: ReadonlyArray<OfHost> | undefined
+  /** Serial devices. Default none. */
+  readonly devices?: ReadonlyArray<OfHost> | undefined
   /** How long the world works, about: no fault is due later, and none lasts longer. Default 10 seconds. */
   readonly duration?: Duration.Input | undefined
 }
@@ -961,7 +1240,9 @@ export interface PlanOptions {
  * @since 0.1.0
  */
 export const plan = (options: PlanOptions = {}): (seed: number) => Plan => {
-  const { bytes = 4096, connections = 4, duration = "10 seconds", hosts = [], max = 6 } = options
+  const { bytes = 4096, connections = 4, devices = [], duration = "10 seconds", fifos = [], hosts = [], max = 6 } =
+    options
+  const { sockets = [], tlsHosts = [] } = options
   const durationNs = nanosOf(duration)
   const refuse = (field: string, expected: string, actual: unknown) => {
     throw new InvalidWorld({ field, expected, actual })
@@ -976,13 +1257,29 @@ export const plan = (options: PlanOptions = {}): (seed: number) => Plan => {
   if (main !== undefined) refuse("hosts", "names of hosts other than main", main)
   const kinds = (options.families ?? Object.keys(families) as ReadonlyArray<Family>)
     .flatMap((family): ReadonlyArray<Kind> => families[family])
-    .filter((kind) => hosts.length >= hostsNeeded(kind))
-  if (kinds.length === 0) refuse("hosts", "names of the hosts that these families need", hosts)
-  return (seed) => draw({ kinds, max, connections, bytes, hosts, durationNs }, seed)
+    .filter((kind) => {
+      const [what, needed] = needsOf(kind)
+      return { hosts, tlsHosts, sockets, fifos, devices, files: [...sockets, ...fifos, ...devices] }[what].length >=
+        needed
+    })
+  if (kinds.length === 0) {
+    const [what] = needsOf(families[options.families?.[0] ?? "host"][0]!)
+    const field = what === "files" ? "sockets" : what
+    refuse(field, "what these families need", options[field] ?? [])
+  }
+  return (seed) => draw({ kinds, max, connections, bytes, hosts, tlsHosts, sockets, fifos, devices, durationNs }, seed)
 }
 
-const hostsNeeded = (kind: Kind): number =>
-  "groups" in Fault.cases[kind].fields ? 2 : "host" in Fault.cases[kind].fields || kind === "swizzleClog" ? 1 : 0
+/** What a kind is drawn from, and how many of it. */
+const needsOf = (kind: Kind): readonly ["hosts" | "tlsHosts" | "sockets" | "fifos" | "devices" | "files", number] => {
+  const { fields } = Fault.cases[kind]
+  if (kind in tls) return ["tlsHosts", 1]
+  if (kind in serial) return ["devices", 1]
+  if (kind in path) {
+    return [kind === "unixStalePath" ? "sockets" : kind === "pathPermissionDenied" ? "files" : "fifos", 1]
+  }
+  return ["hosts", "groups" in fields ? 2 : "host" in fields || kind === "swizzleClog" ? 1 : 0]
+}
 
 // What is no duration becomes NaN, which `check` refuses by the name of its field.
 
@@ -1004,3 +1301,5 @@ const wayOf = (options: Way) => ({ ...openingOf(options), direction: options.dir
 const placeOf = (options: Place) => ({ ...wayOf(options), at: options.at ?? 0 })
 
 const onHostOf = (options: OnHost) => ({ host: options.host, when: whenOf(options.when), ...optionalOf(options) })
+
+const onPathOf = (options: OnPath) => ({ ...onHostOf(options), path: options.path })

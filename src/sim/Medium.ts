@@ -67,6 +67,11 @@ export interface Fifo {
    * where a write waits, else at the next.
    */
   readonly loseReaders: Effect.Effect<void>
+  /**
+   * All who write are gone, as if their process had died: they see `Disconnected`, and what they were writing and the pipe
+   * had no room for is lost; whoever reads sees the end after what was written.
+   */
+  readonly loseWriters: Effect.Effect<void>
 }
 
 /**

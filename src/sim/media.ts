@@ -10,7 +10,7 @@ import type * as Medium from "./Medium.ts"
 import { type Host, type Hosts, keyOf } from "./net/hosts.ts"
 import { Pipe } from "./net/pipe.ts"
 import { SerialDevice } from "./net/serial.ts"
-import { dateMaxMs, ownTls } from "./net/tls.ts"
+import { dateMaxMs, type TlsTrouble } from "./net/tls.ts"
 import { InvalidWorld } from "./SimError.ts"
 import type * as World from "./World.ts"
 
@@ -21,18 +21,13 @@ export const mediaOf = (hosts: Hosts, hostOf: (handle: World.Host) => Host): Med
   const tell = (host: Host, note: string) => engine.recording.add("fault", host.name, { note })
 
   /** Something that is so until the scope ends. */
-  const lasting = (
-    host: Host,
-    note: string,
-    begin: () => void,
-    end: () => void
-  ): Effect.Effect<void, never, Scope.Scope> =>
+  const lasting: Lasting = (host, note, begin) =>
     Effect.asVoid(Effect.acquireRelease(
       Effect.sync(() => {
         tell(host, note)
-        begin()
+        return begin()
       }),
-      () =>
+      (end) =>
         Effect.sync(() => {
           tell(host, `${note} is over`)
           end()
@@ -52,7 +47,10 @@ export const mediaOf = (hosts: Hosts, hostOf: (handle: World.Host) => Host): Med
       path,
       garble: counted("garble", (bytes) => out.garble(bytes)),
       lose: counted("overrun", (bytes) => out.lose(bytes)),
-      garbage: lasting(host, `serial-garbage from ${path}`, () => out.garbage(), () => out.ungarbage()),
+      garbage: lasting(host, `serial-garbage from ${path}`, () => {
+        out.garbage()
+        return () => out.ungarbage()
+      }),
       sendBreak: (given) => {
         const duration = durationOf(given)
         return duration === undefined
@@ -62,7 +60,10 @@ export const mediaOf = (hosts: Hosts, hostOf: (handle: World.Host) => Host): Med
             out.sendBreak(Duration.toMillis(duration) * 1e6)
           })
       },
-      stall: lasting(host, `serial-stall of ${path}`, () => out.stall(), () => out.unstall()),
+      stall: lasting(host, `serial-stall of ${path}`, () => {
+        out.stall()
+        return () => out.unstall()
+      }),
       unplug: Effect.sync(() => {
         tell(host, `serial-unplug of ${path}`)
         device.unplug()
@@ -81,12 +82,16 @@ export const mediaOf = (hosts: Hosts, hostOf: (handle: World.Host) => Host): Med
         const wrong = wrongPath(host, path)
         if (wrong !== undefined) return invalid("path", wrong, path)
         const pipe = new Pipe(engine, hosts.owner, host, path)
-        host.files.set(path, pipe)
+        host.addFile(path, pipe)
         return Effect.succeed<Medium.Fifo>({
           path,
           loseReaders: Effect.sync(() => {
             tell(host, `fifo-reader-gone of ${path}`)
             pipe.loseReaders()
+          }),
+          loseWriters: Effect.sync(() => {
+            tell(host, `fifo-writer-gone of ${path}`)
+            pipe.loseWriters()
           })
         })
       }),
@@ -106,8 +111,8 @@ export const mediaOf = (hosts: Hosts, hostOf: (handle: World.Host) => Host): Med
           new SerialDevice(engine, hosts.owner, other, pathOfB, hasFlowControl)
         ] as const
         SerialDevice.join(...devices)
-        one.files.set(pathOfA, devices[0])
-        other.files.set(pathOfB, devices[1])
+        one.addFile(pathOfA, devices[0])
+        other.addFile(pathOfB, devices[1])
         return Effect.succeed<Medium.Cable>({ a: deviceOf(devices[0], one), b: deviceOf(devices[1], other) })
       }),
 
@@ -115,16 +120,7 @@ export const mediaOf = (hosts: Hosts, hostOf: (handle: World.Host) => Host): Med
 
     deny: (handle, path) => {
       const host = hostOf(handle)
-      return lasting(
-        host,
-        `permission-denied for ${path}`,
-        () => host.denied.set(path, (host.denied.get(path) ?? 0) + 1),
-        () => {
-          const left = host.denied.get(path)! - 1
-          if (left === 0) host.denied.delete(path)
-          else host.denied.set(path, left)
-        }
-      )
+      return lasting(host, `permission-denied for ${path}`, () => host.deny(path))
     },
 
     leaveSocket: (handle, path) =>
@@ -134,19 +130,18 @@ export const mediaOf = (hosts: Hosts, hostOf: (handle: World.Host) => Host): Med
         const wrong = host.listening.has(where) ? "a path that nobody listens on" : wrongPath(host, path)
         if (wrong !== undefined) return invalid("path", wrong, path)
         tell(host, `unix-stale-path at ${path}`)
-        host.stale.add(where)
+        host.leaveSocket(path)
         return Effect.void
       })
   }
 }
 
-const tlsOf = (
-  host: Host,
-  lasting: (host: Host, note: string, begin: () => void, end: () => void) => Effect.Effect<void, never, Scope.Scope>
-): Medium.Tls => {
+type Lasting = (host: Host, note: string, begin: () => () => void) => Effect.Effect<void, never, Scope.Scope>
+
+const tlsOf = (host: Host, lasting: Lasting): Medium.Tls => {
   const { tls } = host
-  const own = ownTls([]).certificate
   const ownNames = tls.certificate.names
+  const trouble = (note: string, what: TlsTrouble) => lasting(host, note, () => tls.begin(what))
   return {
     certificate: ({ isTrusted = true, names = ownNames, validFrom, validUntil }) =>
       Effect.suspend(() => {
@@ -154,35 +149,19 @@ const tlsOf = (
         const untilMs = validUntil === undefined ? dateMaxMs : wallOf(validUntil)
         if (fromMs === undefined) return invalid("validFrom", "a finite duration", validFrom)
         if (untilMs === undefined) return invalid("validUntil", "a finite duration", validUntil)
-        tls.certificate = { ...own, names, validFromMs: fromMs, validUntilMs: untilMs, isTrusted }
+        tls.certificate = { names, validFromMs: fromMs, validUntilMs: untilMs, isTrusted }
         return Effect.void
       }),
     alpn: (protocols) =>
       Effect.sync(() => {
         tls.alpn = protocols
       }),
-    stallHandshakes: lasting(host, "tls-handshake-stall", () => {
-      tls.stalls++
-    }, () => {
-      if (--tls.stalls === 0) { for (const answer of tls.stalled.splice(0)) answer() }
-    }),
-    speakPlain: lasting(host, "tls-plaintext-peer", () => {
-      tls.plain++
-    }, () => {
-      tls.plain--
-    }),
-    omitCloseNotify: lasting(host, "tls-missing-close-notify", () => {
-      tls.silentEnds++
-    }, () => {
-      tls.silentEnds--
-    }),
+    stallHandshakes: trouble("tls-handshake-stall", "stall"),
+    speakPlain: trouble("tls-plaintext-peer", "plain"),
+    omitCloseNotify: trouble("tls-missing-close-notify", "silentEnd"),
     alertAfter: (records) =>
       isCount(records, 0)
-        ? lasting(host, `tls-alert after ${records} records`, () => {
-          tls.alertAfter = records
-        }, () => {
-          tls.alertAfter = Infinity
-        })
+        ? lasting(host, `tls-alert after ${records} records`, () => tls.beginAlerts(records))
         : invalid("records", "a non-negative integer", records)
   }
 }

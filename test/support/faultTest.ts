@@ -8,7 +8,7 @@ import { Connection, Network, type Transport, type TransportError } from "effect
 import { Fault, Interleave, type Link, Sim, World } from "effect-transport/sim"
 
 /** What one side does, and where it writes what it sees. */
-type Side = (
+export type Side = (
   transport: Transport.HalfCloseableTransport,
   log: (line: string) => Effect.Effect<void>
 ) => Effect.Effect<unknown, TransportError.TransportError, Scope.Scope>
@@ -24,8 +24,20 @@ interface Scene {
     never,
     World.World | Scope.Scope
   >
-  /** Where the client connects. Default `tcp://server:7000`. */
+  /** What they are joined by; over `unix` and `fifo` both are programs of the server's host. Default `tcp`. */
+  readonly over?: keyof typeof media
+  /** Where the client connects. Default as the medium has it. */
   readonly to?: string
+  /** What is done before anybody runs. */
+  readonly setUp?: (hosts: { readonly client: World.Host; readonly server: World.Host }) => Effect.Effect<
+    void,
+    never,
+    World.World | Scope.Scope
+  >
+  /** How much later the server comes. Default as soon as it can. */
+  readonly serverAfter?: Duration.Input
+  /** How often the client tries to connect, each second. Default once. */
+  readonly tries?: number
   /** How long the world is watched. Default 30 seconds. */
   readonly until?: Duration.Input
   /** Default as in production, and four others. */
@@ -38,12 +50,22 @@ interface Seen {
   readonly server: ReadonlyArray<string>
 }
 
+/** Where the server listens, or what it opens; and where the client connects. */
+const media = {
+  tcp: { listen: "tcp://0.0.0.0:7000", to: "tcp://server:7000" },
+  tls: { listen: "tls://0.0.0.0:7000", to: "tls://server:7000" },
+  unix: { listen: "unix:///run/app", to: "unix:///run/app" },
+  fifo: { open: "fifo:?read=/run/app", to: "fifo:?write=/run/app" },
+  serial: { open: "serial:///dev/server?baudRate=9600", to: "serial:///dev/client?baudRate=9600" }
+} as const
+
 const reasonOf = (exit: Exit.Exit<unknown, TransportError.TransportError>): string => {
   if (Exit.isSuccess(exit)) return "ok"
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   if (error === undefined) return "interrupted"
   const { reason } = error
   if (reason._tag === "TimedOut") return `TimedOut ${reason.phase}`
+  if (reason._tag === "TlsRejected") return `TlsRejected ${reason.why}`
   const cause = error.cause as { readonly code?: string } | undefined
   return reason._tag === "Failed" ? `Failed ${cause?.code}` : reason._tag
 }
@@ -111,13 +133,23 @@ const loggerOf = (lines: Array<string>) => (line: string) =>
 
 const network = Network.Network as unknown as Effect.Effect<Network.Network["Service"], never, Network.Network>
 
-const sceneOf = ({ client, link, meanwhile, server, to = "tcp://server:7000", until = "30 seconds" }: Scene) =>
+const sceneOf = (scene: Scene) =>
   Effect.gen(function*() {
+    const { client, link, meanwhile, over = "tcp", server, setUp, tries = 1, until = "30 seconds" } = scene
+    const medium = media[over]
     const world = yield* World.World
     const seen = { client: [] as Array<string>, server: [] as Array<string> }
     const serverLog = loggerOf(seen.server)
     const serving = Effect.gen(function*() {
-      const listener = yield* (yield* network).listen("tcp://0.0.0.0:7000").pipe(
+      if ("open" in medium) {
+        // The world makes it first.
+        yield* Effect.sleep(1)
+        const transport = yield* (yield* network).connect(medium.open)
+        yield* serverLog("opened")
+        return yield* (server ?? read)(transport as Transport.HalfCloseableTransport, serverLog)
+      }
+      if (scene.serverAfter !== undefined) yield* Effect.sleep(scene.serverAfter)
+      const listener = yield* (yield* network).listen(medium.listen).pipe(
         Effect.tapError((error) => serverLog(`listen: ${error.reason._tag}`))
       )
       while (true) {
@@ -139,14 +171,23 @@ const sceneOf = ({ client, link, meanwhile, server, to = "tcp://server:7000", un
     })
     const clientHost = yield* world.host("client")
     yield* world.host("other")
+    if (over === "fifo") yield* world.fifo(serverHost, "/run/app")
+    if (over === "serial") yield* world.cable(clientHost, "/dev/client", serverHost, "/dev/server")
+    if (setUp !== undefined) yield* setUp({ client: clientHost, server: serverHost })
     if (link !== undefined) yield* world.link(clientHost, serverHost, link)
     yield* Effect.sleep(10)
     const clientLog = loggerOf(seen.client)
-    yield* clientHost.fork(Effect.gen(function*() {
-      const connected = yield* Effect.exit((yield* network).connect(to))
-      if (Exit.isFailure(connected)) return yield* clientLog(reasonOf(connected as never))
-      yield* clientLog("connected")
-      return yield* (client ?? read)(connected.value as Transport.HalfCloseableTransport, clientLog)
+    yield* (over === "unix" || over === "fifo" ? serverHost : clientHost).fork(Effect.gen(function*() {
+      for (let left = tries; left > 0; left--) {
+        const connected = yield* Effect.exit((yield* network).connect(scene.to ?? medium.to))
+        if (Exit.isSuccess(connected)) {
+          yield* clientLog("connected")
+          return yield* (client ?? read)(connected.value as Transport.HalfCloseableTransport, clientLog)
+        }
+        yield* clientLog(reasonOf(connected as never))
+        if (left > 1) yield* Effect.sleep("1 second")
+      }
+      return undefined
     }))
     if (meanwhile !== undefined) yield* Effect.forkScoped(meanwhile({ client: clientHost, server: serverHost }))
     yield* Effect.sleep(until)

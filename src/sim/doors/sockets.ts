@@ -67,6 +67,7 @@ export const dial = (
     const target = endpoint._tag === "unix" ? host : endpoint.host
     if (endpoint._tag === "unix") {
       const { path } = endpoint
+      if (!endpoint.abstract) host.meet(path)
       if (!endpoint.abstract && host.denied.has(path)) return fail(new TransportError.PermissionDenied())
       if (!host.listening.has(keyOf(place))) {
         // An abstract name has no file that could be missing.
@@ -140,6 +141,7 @@ export const bind = <A>(
         return fail(new TransportError.InvalidOption({ field: "host", expected, actual: asked.host }))
       }
     } else if (!asked.abstract) {
+      host.meet(asked.path)
       if (host.denied.has(asked.path)) return fail(new TransportError.PermissionDenied())
       if (host.files.has(asked.path)) return fail(new TransportError.Busy({ what: "address" }))
     }

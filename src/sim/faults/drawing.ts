@@ -12,6 +12,10 @@ export interface Ground {
   readonly connections: number
   readonly bytes: number
   readonly hosts: ReadonlyArray<string>
+  readonly tlsHosts: ReadonlyArray<string>
+  readonly sockets: ReadonlyArray<Fault.OfHost>
+  readonly fifos: ReadonlyArray<Fault.OfHost>
+  readonly devices: ReadonlyArray<Fault.OfHost>
   readonly durationNs: number
 }
 
@@ -88,6 +92,27 @@ class Draw {
     return { host: this.host, when: this.when }
   }
 
+  get tls() {
+    return { host: this.of(this.#ground.tlsHosts), when: this.when, forNs: this.ns }
+  }
+
+  get socket() {
+    return { ...this.of(this.#ground.sockets), when: this.when }
+  }
+
+  get fifo() {
+    return { ...this.of(this.#ground.fifos), when: this.when }
+  }
+
+  get device() {
+    return { ...this.of(this.#ground.devices), when: this.when }
+  }
+
+  get file() {
+    const { devices, fifos, sockets } = this.#ground
+    return { ...this.of([...sockets, ...fifos, ...devices]), when: this.when }
+  }
+
   /** Two groups, none of them empty. */
   get groups(): ReadonlyArray<ReadonlyArray<string>> {
     const { hosts } = this
@@ -152,6 +177,28 @@ const draws: { readonly [K in Fault.Kind]: (from: Draw) => Drawn<K> } = {
   clockJump: (from) => ({ ...from.onHost, byNs: from.isSo ? from.ns : -from.ns }),
   clockDrift: (from) => ({ ...from.onHost, ppm: from.upTo(1000) - from.upTo(1000) }),
   slowCpu: (from) => ({ ...from.onHost, forNs: from.ns, stepNs: from.upTo(10e6) }),
+
+  tlsHandshakeStall: (from) => from.tls,
+  tlsUntrusted: (from) => from.tls,
+  tlsExpired: (from) => from.tls,
+  tlsWrongName: (from) => from.tls,
+  tlsAlpnMismatch: (from) => from.tls,
+  tlsPlaintextPeer: (from) => from.tls,
+  tlsMissingCloseNotify: (from) => from.tls,
+  tlsAlert: (from) => ({ ...from.tls, records: from.upTo(8) }),
+
+  unixStalePath: (from) => from.socket,
+  pathPermissionDenied: (from) => ({ ...from.file, forNs: from.ns }),
+  fifoReaderGone: (from) => from.fifo,
+  fifoWriterGone: (from) => from.fifo,
+
+  serialGarble: (from) => ({ ...from.device, bytes: from.bytes }),
+  serialOverrun: (from) => ({ ...from.device, bytes: from.bytes }),
+  serialBreak: (from) => ({ ...from.device, forNs: from.ns }),
+  serialGarbage: (from) => ({ ...from.device, forNs: from.ns }),
+  serialStall: (from) => ({ ...from.device, forNs: from.ns }),
+  serialUnplug: (from) => ({ ...from.device, forNs: from.ns }),
+  serialPlug: (from) => from.device,
 
   partition: (from) => {
     const mode = from.of(["queue", "drop", "slow"] as const)

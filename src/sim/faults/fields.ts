@@ -97,6 +97,40 @@ export const ofHosts = {
   slowCpu: { ...onHost, forNs: nanos, stepNs: nanos }
 } as const
 
+/** A host that goes on: its name may be that of `main`. */
+const onAnyHost = { host: Schema.NonEmptyString, when: When, optional }
+const lasting = { ...onAnyHost, forNs: nanos }
+
+export const tls = {
+  tlsHandshakeStall: lasting,
+  tlsUntrusted: lasting,
+  tlsExpired: lasting,
+  tlsWrongName: lasting,
+  tlsAlpnMismatch: lasting,
+  tlsPlaintextPeer: lasting,
+  tlsMissingCloseNotify: lasting,
+  tlsAlert: { ...lasting, records: count }
+} as const
+
+const onPath = { ...onAnyHost, path: Schema.NonEmptyString }
+
+export const path = {
+  unixStalePath: onPath,
+  pathPermissionDenied: { ...onPath, forNs: nanos },
+  fifoReaderGone: onPath,
+  fifoWriterGone: onPath
+} as const
+
+export const serial = {
+  serialGarble: { ...onPath, bytes: positive },
+  serialOverrun: { ...onPath, bytes: positive },
+  serialBreak: { ...onPath, forNs: nanos },
+  serialGarbage: { ...onPath, forNs: nanos },
+  serialStall: { ...onPath, forNs: nanos },
+  serialUnplug: { ...onPath, forNs: nanos },
+  serialPlug: onPath
+} as const
+
 export const net = {
   partition: {
     groups,

@@ -3,8 +3,11 @@
  */
 import type * as Fault from "../Fault.ts"
 import type { Direction } from "../net/direction.ts"
-import type { Connection } from "../net/hosts.ts"
+import type { Connection, Host } from "../net/hosts.ts"
+import { Pipe } from "../net/pipe.ts"
+import { SerialDevice } from "../net/serial.ts"
 import { NativeError, type Socket } from "../net/socket.ts"
+import type { TlsSettings, TlsTrouble } from "../net/tls.ts"
 import type { Armed, HostControl, Injector } from "./injector.ts"
 
 type Of<K extends Fault.Kind> = Extract<Fault.Fault, { readonly _tag: K }>
@@ -273,6 +276,116 @@ const ofHosts: OfFamily<"host"> = {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// TLS, paths and devices of hosts
+// ---------------------------------------------------------------------------------------------------------------------
+
+type Onward = (typeof Fault.families)["tls" | "path" | "serial"][number]
+
+/** Runs when the time has come and the host is there. */
+const atHost = <K extends Onward>(
+  { fault }: Armed<Of<K>>,
+  injector: Injector,
+  run: (host: Host) => void
+): void => {
+  const { host, when } = fault as Of<Onward>
+  injector.when(when, () => injector.withHost(host, () => run(injector.hosts.byName.get(host)!)))
+}
+
+/** What `begin` answers ends it. */
+const onTls = <K extends (typeof Fault.families)["tls"][number]>(
+  begin: (tls: TlsSettings, fault: Of<K>) => () => void
+): Effect<K> =>
+(armed, injector) =>
+  atHost(armed, injector, (host) => {
+    injector.fire(armed, { host: host.name })
+    injector.lasting((armed.fault as Of<"tlsAlert">).forNs, begin(host.tls, armed.fault))
+  })
+
+const troubled = <K extends (typeof Fault.families)["tls"][number]>(trouble: TlsTrouble): Effect<K> =>
+  onTls((tls) => tls.begin(trouble))
+
+const tls: OfFamily<"tls"> = {
+  tlsHandshakeStall: troubled("stall"),
+  tlsUntrusted: troubled("untrusted"),
+  tlsExpired: troubled("expired"),
+  tlsWrongName: troubled("wrongName"),
+  tlsAlpnMismatch: troubled("ownProtocol"),
+  tlsPlaintextPeer: troubled("plain"),
+  tlsMissingCloseNotify: troubled("silentEnd"),
+  tlsAlert: onTls((tls, { records }) => tls.beginAlerts(records))
+}
+
+const path: OfFamily<"path"> = {
+  unixStalePath: (armed, injector) =>
+    atHost(armed, injector, (host) => {
+      const { path } = armed.fault
+      host.whenMet(path, () => {
+        if (host.files.has(path)) return
+        host.whenFree(path, () => {
+          injector.fire(armed, { host: host.name })
+          host.leaveSocket(path)
+        })
+      })
+    }),
+  pathPermissionDenied: (armed, injector) =>
+    atHost(armed, injector, (host) => {
+      const { forNs, path } = armed.fault
+      host.whenMet(path, () => {
+        injector.fire(armed, { host: host.name })
+        injector.lasting(forNs, host.deny(path))
+      })
+    }),
+  fifoReaderGone: (armed, injector) =>
+    atHost(armed, injector, (host) =>
+      host.whenFile(armed.fault.path, (file) => {
+        if (!(file instanceof Pipe)) return
+        file.whenRead(() => {
+          injector.fire(armed, { host: host.name })
+          file.loseReaders()
+        })
+      })),
+  fifoWriterGone: (armed, injector) =>
+    atHost(armed, injector, (host) =>
+      host.whenFile(armed.fault.path, (file) => {
+        if (!(file instanceof Pipe)) return
+        file.whenWritten(() => {
+          injector.fire(armed, { host: host.name })
+          file.loseWriters()
+        })
+      }))
+}
+
+const onDevice = <K extends (typeof Fault.families)["serial"][number]>(
+  run: (device: SerialDevice, fault: Of<K>, injector: Injector) => void
+): Effect<K> =>
+(armed, injector) =>
+  atHost(armed, injector, (host) =>
+    host.whenFile((armed.fault as Of<Onward & `serial${string}`>).path, (file) => {
+      if (!(file instanceof SerialDevice)) return
+      injector.fire(armed, { host: host.name })
+      run(file, armed.fault, injector)
+    }))
+
+const serial: OfFamily<"serial"> = {
+  serialGarble: onDevice(({ out }, { bytes }) => out.garble(bytes)),
+  serialOverrun: onDevice(({ out }, { bytes }) => out.lose(bytes)),
+  serialBreak: onDevice(({ out }, { forNs }) => out.sendBreak(forNs)),
+  serialGarbage: onDevice(({ out }, { forNs }, injector) => {
+    out.garbage()
+    injector.lasting(forNs, () => out.ungarbage())
+  }),
+  serialStall: onDevice(({ out }, { forNs }, injector) => {
+    out.stall()
+    injector.lasting(forNs, () => out.unstall())
+  }),
+  serialUnplug: onDevice((device, { forNs }, injector) => {
+    device.unplug()
+    injector.lasting(forNs, () => device.plug())
+  }),
+  serialPlug: onDevice((device) => device.plug())
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // What lies between hosts
 // ---------------------------------------------------------------------------------------------------------------------
 
@@ -355,4 +468,13 @@ const net: OfFamily<"net"> = {
     })
 }
 
-export const effects: { readonly [K in Fault.Kind]: Effect<K> } = { ...connect, ...flow, ...end, ...ofHosts, ...net }
+export const effects: { readonly [K in Fault.Kind]: Effect<K> } = {
+  ...connect,
+  ...flow,
+  ...end,
+  ...ofHosts,
+  ...tls,
+  ...path,
+  ...serial,
+  ...net
+}

@@ -8,7 +8,7 @@ import { Direction } from "./direction.ts"
 import { Path } from "./path.ts"
 import type { LinkSettings } from "./settings.ts"
 import { NativeError, Socket } from "./socket.ts"
-import { ownTls, type TlsSettings } from "./tls.ts"
+import { TlsSettings } from "./tls.ts"
 
 /** Where a host can be listened on: a port, or a path. */
 export type Place =
@@ -101,10 +101,13 @@ export class Host {
   /** Paths of sockets that nobody listens on any more. */
   readonly stale = new Set<string>()
   readonly usedPorts = new Set<number>()
-  /** Named pipes and serial devices, by path. */
-  readonly files = new Map<string, HostFile>()
   /** Paths that its programs may not open, each with how often that was said. */
   readonly denied = new Map<string, number>()
+  readonly #files = new Map<string, HostFile>()
+  /** Paths that are there, or were asked for. */
+  readonly #met = new Set<string>()
+  /** What waits for a path to be met, for a file to be made, or for nobody to listen at a place. */
+  readonly #awaiting = new Map<string, Array<() => void>>()
   readonly tls: TlsSettings
   /** How often its programs have listened. */
   listens = 0
@@ -114,7 +117,79 @@ export class Host {
     this.name = name
     this.address = address
     this.owner = owner
-    this.tls = ownTls([name, address, "localhost", "127.0.0.1", "::1"])
+    this.tls = new TlsSettings([name, address, "localhost", "127.0.0.1", "::1"])
+  }
+
+  /** Named pipes and serial devices, by path. */
+  get files(): ReadonlyMap<string, HostFile> {
+    return this.#files
+  }
+
+  addFile(path: string, file: HostFile): void {
+    this.#files.set(path, file)
+    this.meet(path)
+    this.#run(`file ${path}`)
+  }
+
+  /** Something is made at a path, or a program asks for a socket there. */
+  meet(path: string): void {
+    if (this.#met.has(path)) return
+    this.#met.add(path)
+    this.#run(`met ${path}`)
+  }
+
+  /** Runs as soon as a path is met. */
+  whenMet(path: string, run: () => void): void {
+    if (this.#met.has(path)) run()
+    else this.#await(`met ${path}`, run)
+  }
+
+  /** Runs as soon as there is a pipe or a device at a path. */
+  whenFile(path: string, run: (file: HostFile) => void): void {
+    const file = this.#files.get(path)
+    if (file !== undefined) run(file)
+    else this.#await(`file ${path}`, () => run(this.#files.get(path)!))
+  }
+
+  /** Runs as soon as nobody listens on a path. */
+  whenFree(path: string, run: () => void): void {
+    const where = keyOf({ _tag: "unix", path, abstract: false })
+    if (this.listening.has(where)) this.#await(`free ${where}`, run)
+    else run()
+  }
+
+  /** Leaves the file of a socket that nobody listens on. */
+  leaveSocket(path: string): void {
+    this.stale.add(keyOf({ _tag: "unix", path, abstract: false }))
+    this.meet(path)
+  }
+
+  /** Its programs may not open it, until what this answers is called, once. */
+  deny(path: string): () => void {
+    this.denied.set(path, (this.denied.get(path) ?? 0) + 1)
+    return () => {
+      const left = this.denied.get(path)! - 1
+      if (left === 0) this.denied.delete(path)
+      else this.denied.set(path, left)
+    }
+  }
+
+  /** Nobody listens there any more. */
+  unlisten(where: string): void {
+    if (this.listening.delete(where)) this.#run(`free ${where}`)
+  }
+
+  #await(what: string, run: () => void): void {
+    const awaiting = this.#awaiting.get(what)
+    if (awaiting === undefined) this.#awaiting.set(what, [run])
+    else awaiting.push(run)
+  }
+
+  #run(what: string): void {
+    const awaiting = this.#awaiting.get(what)
+    if (awaiting === undefined) return
+    this.#awaiting.delete(what)
+    for (const run of awaiting) run()
   }
 
   /** A free port, or nothing when all are taken. */
@@ -402,7 +477,7 @@ export class Hosts {
     host.stale.delete(where)
     host.listening.set(where, acceptor)
     this.engine.recording.add("listen", host.name, { note: where })
-    return () => host.listening.delete(where)
+    return () => host.unlisten(where)
   }
 
   /** What becomes of a host's connections and places when its program dies. */
@@ -421,7 +496,7 @@ export class Hosts {
   /** What is in the file system stays there. */
   #leaveFiles(host: Host): void {
     for (const where of host.listening.keys()) if (where.startsWith("unix:/")) host.stale.add(where)
-    host.listening.clear()
+    for (const where of Array.from(host.listening.keys())) host.unlisten(where)
     for (const file of host.files.values()) file.abandon()
   }
 }

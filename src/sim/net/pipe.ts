@@ -50,6 +50,8 @@ export class Pipe implements HostFile {
   #read = 0
   /** Nobody writes, and the readers know. */
   hasEnded = false
+  readonly #awaitingReader: Array<() => void> = []
+  readonly #awaitingWriter: Array<() => void> = []
   /** How often it was emptied: what was under way before is gone. */
   #emptied = 0
 
@@ -94,6 +96,8 @@ export class Pipe implements HostFile {
       this.#writers.push(opening.end = new PipeWriter(this.#engine, this, owner))
     }
     this.#engine.post(new Lane(owner), opening.done)
+    const awaiting = mode === "read" ? this.#awaitingReader : this.#awaitingWriter
+    for (const run of awaiting.splice(0)) run()
   }
 
   /** The programs of its host are gone. What nobody has open is empty. */
@@ -108,6 +112,23 @@ export class Pipe implements HostFile {
   /** Whoever reads is gone, though the host lives on. */
   loseReaders(): void {
     for (const reader of Array.from(this.#readers)) reader.lose()
+  }
+
+  /** The same for whoever writes. */
+  loseWriters(): void {
+    for (const writer of Array.from(this.#writers)) writer.lose()
+  }
+
+  /** Runs as soon as somebody reads. */
+  whenRead(run: () => void): void {
+    if (this.#readers.length > 0) run()
+    else this.#awaitingReader.push(run)
+  }
+
+  /** Runs as soon as somebody writes. */
+  whenWritten(run: () => void): void {
+    if (this.#writers.length > 0) run()
+    else this.#awaitingWriter.push(run)
   }
 
   // Writing
@@ -231,6 +252,8 @@ export class PipeReader {
   #isFlowing = false
   #isDelivering = false
   #isOver = false
+  /** Taken from a program, which may not have it yet. */
+  #isLost = false
 
   constructor(engine: Engine, pipe: Pipe, owner: Owner) {
     this.#engine = engine
@@ -241,6 +264,7 @@ export class PipeReader {
 
   attach(port: Port): void {
     this.#port = port
+    if (this.#isLost) this.#engine.post(this.#lane, () => port.broken(takenAway()))
   }
 
   resume(): void {
@@ -262,7 +286,8 @@ export class PipeReader {
   /** It is taken from the program that has it. */
   lose(): void {
     this.close()
-    this.#now(() => this.#port?.broken(new NativeError("ENODEV", "the pipe was taken away")))
+    this.#isLost = true
+    this.#now(() => this.#port?.broken(takenAway()))
   }
 
   onInput(): void {
@@ -308,6 +333,8 @@ export class PipeWriter {
   /** What it writes is to stay in one piece. */
   isAtomic = false
   #isOver = false
+  /** Taken from a program, which may not have it yet. */
+  #isLost = false
   #isWriting = false
 
   constructor(engine: Engine, pipe: Pipe, owner: Owner) {
@@ -318,6 +345,7 @@ export class PipeWriter {
 
   attach(port: Port): void {
     this.#port = port
+    if (this.#isLost) this.#engine.post(this.#lane, () => port.broken(takenAway()))
   }
 
   get hasPending(): boolean {
@@ -351,6 +379,13 @@ export class PipeWriter {
     this.#engine.post(this.#lane, () => this.#port?.broken(broken))
   }
 
+  /** It is taken from the program that has it. */
+  lose(): void {
+    this.close()
+    this.#isLost = true
+    this.#engine.post(this.#lane, () => this.#port?.broken(takenAway()))
+  }
+
   close(): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -359,6 +394,8 @@ export class PipeWriter {
     this.#pipe.closeWriter(this)
   }
 }
+
+const takenAway = () => new NativeError("ENODEV", "the pipe was taken away")
 
 /** The wire of a pipe to read, a pipe to write, or both. */
 export class PipesWire implements Wire {

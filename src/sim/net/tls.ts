@@ -46,32 +46,72 @@ export class TlsFault extends Error {
   }
 }
 
-/** What TLS is like on one host. */
-export interface TlsSettings {
+/** What can go wrong with TLS on a host, for a time. */
+export type TlsTrouble = "stall" | "untrusted" | "expired" | "wrongName" | "ownProtocol" | "plain" | "silentEnd"
+
+/** What TLS is like on one host: a certificate that everybody trusts, for these names, and what goes wrong. */
+export class TlsSettings {
   certificate: CertificateData
   /** What it speaks, first choice first; with nothing, it does not negotiate. */
-  alpn: ReadonlyArray<string>
-  /** How many want it to answer no ClientHello, and who waits meanwhile. */
-  stalls: number
-  readonly stalled: Array<() => void>
-  /** How many want it to answer in the clear. */
-  plain: number
-  /** How many want it to end without close_notify. */
-  silentEnds: number
+  alpn: ReadonlyArray<string> = []
   /** After so many records of data a connection sends an alert instead. */
-  alertAfter: number
-}
+  alertAfter = Infinity
+  readonly #alerts: Array<number> = []
+  /** How many want it so. */
+  readonly #troubles = new Map<TlsTrouble, number>()
+  /** Who is not answered. */
+  readonly #stalled: Array<() => void> = []
 
-/** A certificate that everybody trusts, for these names, and nothing that goes wrong. */
-export const ownTls = (names: ReadonlyArray<string>): TlsSettings => ({
-  certificate: { names, validFromMs: -dateMaxMs, validUntilMs: dateMaxMs, isTrusted: true },
-  alpn: [],
-  stalls: 0,
-  stalled: [],
-  plain: 0,
-  silentEnds: 0,
-  alertAfter: Infinity
-})
+  constructor(names: ReadonlyArray<string>) {
+    this.certificate = { names, validFromMs: -dateMaxMs, validUntilMs: dateMaxMs, isTrusted: true }
+  }
+
+  has(trouble: TlsTrouble): boolean {
+    return this.#troubles.has(trouble)
+  }
+
+  /** It is so until what this answers is called, once. */
+  begin(trouble: TlsTrouble): () => void {
+    this.#troubles.set(trouble, (this.#troubles.get(trouble) ?? 0) + 1)
+    return () => {
+      const left = this.#troubles.get(trouble)! - 1
+      if (left > 0) this.#troubles.set(trouble, left)
+      else {
+        this.#troubles.delete(trouble)
+        if (trouble === "stall") { for (const answer of this.#stalled.splice(0)) answer() }
+      }
+    }
+  }
+
+  /** The same; of several the fewest records count. */
+  beginAlerts(records: number): () => void {
+    this.#alerts.push(records)
+    this.alertAfter = Math.min(...this.#alerts)
+    return () => {
+      this.#alerts.splice(this.#alerts.indexOf(records), 1)
+      this.alertAfter = Math.min(...this.#alerts)
+    }
+  }
+
+  /** Runs when handshakes are answered again. */
+  onAnswering(run: () => void): void {
+    this.#stalled.push(run)
+  }
+
+  /** What clients are shown. */
+  get shown(): CertificateData {
+    let { certificate } = this
+    if (this.has("untrusted")) certificate = { ...certificate, isTrusted: false }
+    if (this.has("expired")) certificate = { ...certificate, validUntilMs: -dateMaxMs }
+    if (this.has("wrongName")) certificate = { ...certificate, names: ["another.invalid"] }
+    return certificate
+  }
+
+  /** What it says that it speaks. */
+  get spoken(): ReadonlyArray<string> {
+    return this.has("ownProtocol") ? ["its-own"] : this.alpn
+  }
+}
 
 /** What a `Date` can hold. */
 export const dateMaxMs = 8.64e15
@@ -159,7 +199,7 @@ export class TlsWire implements Wire {
     this.#lower.resume()
     if (this.#client !== undefined) {
       const { serverName } = this.#client
-      this.#send(handshakeRecord({ _tag: "ClientHello", serverName, alpn: this.#settings.alpn }))
+      this.#send(handshakeRecord({ _tag: "ClientHello", serverName, alpn: this.#settings.spoken }))
     }
   }
 
@@ -198,7 +238,7 @@ export class TlsWire implements Wire {
 
   end(): void {
     this.#isEnding = true
-    if (this.#settings.silentEnds === 0) this.#out.push(alertRecord("close_notify"))
+    if (!this.#settings.has("silentEnd")) this.#out.push(alertRecord("close_notify"))
     this.#pump()
   }
 
@@ -314,14 +354,14 @@ export class TlsWire implements Wire {
     const { _tag } = message
     if (_tag === "ClientHello" && this.#client === undefined && this.#state === "hello") {
       const answer = () => this.#answer(message.alpn)
-      if (this.#settings.plain > 0) {
+      if (this.#settings.has("plain")) {
         this.#send(plainAnswer)
         this.#letGo("release")
         return this.#failOpen(new TlsFault("Other", "it was answered in the clear"))
       }
-      if (this.#settings.stalls === 0) return answer()
+      if (!this.#settings.has("stall")) return answer()
       this.#tell("stalls the handshake")
-      this.#settings.stalled.push(() => this.#engine.post(this.#lane, answer))
+      this.#settings.onAnswering(() => this.#engine.post(this.#lane, answer))
       return undefined
     }
     if (_tag === "ServerHello" && this.#client !== undefined && this.#state === "hello") {
@@ -345,14 +385,14 @@ export class TlsWire implements Wire {
 
   #answer(offered: ReadonlyArray<string>): void {
     if (this.#state !== "hello") return
-    const { alpn, certificate } = this.#settings
-    const protocol = alpn.find((name) => offered.includes(name))
-    if (alpn.length > 0 && offered.length > 0 && protocol === undefined) {
+    const { shown, spoken } = this.#settings
+    const protocol = spoken.find((name) => offered.includes(name))
+    if (spoken.length > 0 && offered.length > 0 && protocol === undefined) {
       return this.#giveUp("no_application_protocol", new TlsFault("NoCommonProtocol", "no protocol is common to both"))
     }
     this.protocol = protocol
     this.#state = "finishing"
-    this.#send(handshakeRecord({ _tag: "ServerHello", certificate, alpn: protocol }))
+    this.#send(handshakeRecord({ _tag: "ServerHello", certificate: shown, alpn: protocol }))
     this.#send(handshakeRecord({ _tag: "Finished" }))
   }
 

@@ -79,6 +79,9 @@ describe("Fault", () => {
       [Fault.kill({ host: "main", when: 0 }), "faults[0].host must be a host other than main, and is \"main\""],
       [Fault.kill({ host: "a", when: { mark: "" } }), "faults[0].when.name must be"],
       [Fault.partition({ groups: [["a"]], when: 0, for: 1 }), "faults[0].groups must be"],
+      [Fault.tlsAlert({ host: "a", when: 0, for: 1, records: -1 }), "faults[0].records must be"],
+      [Fault.serialGarble({ host: "a", path: "/dev/a", when: 0, bytes: 0 }), "faults[0].bytes must be"],
+      [Fault.serialPlug({ host: "a", path: "", when: 0 }), "faults[0].path must be"],
       [Fault.buffer({ ...way, side: "both" as never, bytes: 1 }), "faults[0].side must be"]
     ]
     for (const [fault, message] of cases) {
@@ -102,7 +105,12 @@ describe("Fault", () => {
       Fault.cut({ connection: 0, direction: "c>s", at: 11, end: "fin" }),
       Fault.kill({ host: "nobody", when: 0 }),
       Fault.heal({ when: { mark: "done", nth: 3 } }),
-      Fault.partition({ groups: [["a"], ["nobody"]], when: 0, for: 1 })
+      Fault.partition({ groups: [["a"], ["nobody"]], when: 0, for: 1 }),
+      Fault.tlsExpired({ host: "nobody", when: 0, for: 1 }),
+      Fault.serialUnplug({ host: "a", path: "/dev/none", when: 0, for: 1 }),
+      Fault.fifoReaderGone({ host: "a", path: "/none", when: 0 }),
+      Fault.unixStalePath({ host: "a", path: "/none", when: 0 }),
+      Fault.pathPermissionDenied({ host: "a", path: "/none", when: 0, for: 1 })
     ]
     const { exit, faults } = Sim.run(world, { seed: 1, faults: [...never, Fault.heal({ when: 0 })] })
     assert.deepStrictEqual(
@@ -113,7 +121,12 @@ describe("Fault", () => {
           "cut (connection 0 c>s at 11)",
           "kill (nobody at 0 ms)",
           "heal (at mark done 3)",
-          "partition (a | nobody at 0 ms)"
+          "partition (a | nobody at 0 ms)",
+          "tlsExpired (nobody at 0 ms)",
+          "serialUnplug (a /dev/none at 0 ms)",
+          "fifoReaderGone (a /none at 0 ms)",
+          "unixStalePath (a /none at 0 ms)",
+          "pathPermissionDenied (a /none at 0 ms)"
         ]
       })
     )
@@ -145,6 +158,13 @@ describe("Fault", () => {
 
 describe("Fault.plan", () => {
   const hosts = ["a", "b", "c"]
+  const all = {
+    hosts,
+    tlsHosts: ["a"],
+    sockets: [{ host: "a", path: "/a" }],
+    fifos: [{ host: "b", path: "/b" }],
+    devices: [{ host: "c", path: "/dev/c" }]
+  }
 
   it("draws each fault from a stream of its own", () => {
     for (let seed = 0; seed < 50; seed++) {
@@ -160,7 +180,7 @@ describe("Fault.plan", () => {
   it("makes plans that are valid, of every kind, and of the families that were asked for", () => {
     const drawn = new Set<string>()
     for (let seed = 0; seed < 300; seed++) {
-      const plan = Fault.plan({ hosts })(seed)
+      const plan = Fault.plan(all)(seed)
       assert.strictEqual(Fault.check(plan)._tag, "Success", JSON.stringify(plan))
       for (const { _tag, optional } of plan) {
         drawn.add(_tag)
@@ -171,12 +191,27 @@ describe("Fault.plan", () => {
     assert.sameMembers([...drawn], [...kinds])
   })
 
+  it("leaves out what needs TLS, paths or devices where there are none", () => {
+    const { path, serial, tls } = Fault.families
+    for (let seed = 0; seed < 100; seed++) {
+      for (const { _tag } of Fault.plan({ hosts })(seed)) assert.notInclude([...tls, ...path, ...serial], _tag)
+      const drawn = Fault.plan({ families: ["path"], fifos: all.fifos, max: 20 })(seed)
+      for (const fault of drawn) {
+        assert.deepInclude(fault, all.fifos[0]!)
+        assert.notStrictEqual(fault._tag, "unixStalePath")
+      }
+    }
+  })
+
   it("refuses options that are wrong", () => {
     const cases: ReadonlyArray<readonly [Fault.PlanOptions, string]> = [
       [{ max: 0 }, "max must be"],
       [{ duration: -1 }, "duration must be"],
       [{ families: ["weather" as never] }, "families must be"],
       [{ families: ["host"] }, "hosts must be"],
+      [{ families: ["tls"], hosts }, "tlsHosts must be"],
+      [{ families: ["path"], hosts }, "sockets must be"],
+      [{ families: ["serial"], hosts }, "devices must be"],
       [{ hosts: ["main"] }, "hosts must be"]
     ]
     for (const [options, message] of cases) {
