@@ -107,4 +107,24 @@ describe("Sim.run, at the end of a world", () => {
     const error = Option.getOrThrow(Exit.isFailure(exit) ? Cause.findErrorOption(exit.cause) : Option.none())
     assert.instanceOf(error, SimError.Deadlock)
   })
+
+  it("finds no end of a connection that was asked for in an earlier life of its host", () => {
+    for (const end of ["kill", "powerOff"] as const) {
+      for (const seconds of [0.5, 1.5]) {
+        const world = Effect.gen(function*() {
+          const { host, link } = yield* World.World
+          const [client, peer] = [yield* host("client"), yield* host("server", { boot: server })]
+          yield* link(client, peer, { latency: "1 second" })
+          yield* Effect.sleep("1 second")
+          const connecting = Effect.flatMap(Network.Network, ({ connect }) => connect("tcp://server:7000"))
+          yield* client.fork(Effect.andThen(connecting, Effect.never))
+          yield* Effect.sleep(seconds * 1000)
+          yield* client[end]
+          yield* client.restart
+          yield* Effect.sleep("10 seconds")
+        })
+        for (let seed = 0; seed < 5; seed++) assert.deepStrictEqual(left(world, seed), [], `${end}, ${seconds} s`)
+      }
+    }
+  })
 })

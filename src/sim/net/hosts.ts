@@ -359,6 +359,8 @@ export class Hosts {
   /** Tries one address. What it answers gives it up. */
   #attempt(from: Host, to: Host | undefined, place: Place, id: number, answer: Answer): () => void {
     const { engine } = this
+    // Who opens: its host may end and be another's before an answer comes.
+    const { owner } = from
     const where = keyOf(place)
     if (this.trouble(id, "noDescriptors") !== undefined) {
       answer.failed(new NativeError("EMFILE", "no descriptor is free"))
@@ -389,16 +391,20 @@ export class Hosts {
         })
         return
       }
-      const connection = this.#join(from, to, where, clientPort, id)
+      const connection = this.#join(from, owner, to, where, clientPort, id)
       isJoined = true
       back.carry(0, carried, () => {
         if (from.isOff) return
+        // Nobody knows of it any more.
+        if (owner.state === "gone") return connection.client.reset()
         connection.client.out.carry(() => this.#offer(connection, acceptor))
         connection.client.isGiven = true
         answer.done(connection)
       })
     }
-    const send = () => forth.carry(0, carried, arrived)
+    const send = () => {
+      if (owner.state !== "gone") forth.carry(0, carried, arrived)
+    }
     const slow = this.trouble(id, "slowConnect")
     const full = this.trouble(id, "backlogFull")
     const retryS = full === undefined ? 0 : synRetriesS.find((s) => s * 1e9 >= full.forNs) ?? Infinity
@@ -430,10 +436,10 @@ export class Hosts {
     else engine.at(engine.nowNs + lateNs, this.owner, offer)
   }
 
-  #join(from: Host, to: Host, place: string, clientPort: number, opening: number): Connection {
+  #join(from: Host, owner: Owner, to: Host, place: string, clientPort: number, opening: number): Connection {
     const { engine } = this
     const id = this.connections.has(opening) ? otherAttempts + opening : opening
-    const client = new Socket(engine, from, from.owner)
+    const client = new Socket(engine, from, owner)
     const server = new Socket(engine, to, to.owner)
     client.hasReset = server.hasReset = place.startsWith("tcp:")
     const shared = { engine, network: this.owner, connection: id }
