@@ -2,14 +2,14 @@
  * What can go wrong in a world: faults as data, addressed by meaning, and plans of them.
  *
  * A fault says where it is due: the number of a connection (from 0, in the order in which the openings of the world
- * begin, refused ones too), a direction (`"c>s"` from who opened it, `"s>c"` to it) and a byte offset; a host; groups of
- * hosts; a time since the world began; or a mark (`World.mark`). It fires when that comes up, once. One that never comes
- * up fails the run with `Unfired`, unless it is `optional`. Where its time has come before its host or connection is
- * there, it fires as soon as that is.
+ * begin, refused ones too), a direction (`"c>s"` from who opened it, `"s>c"` to it) and a byte offset; a host, or a path
+ * of one; groups of hosts; a time since the world began; or a mark (`World.mark`). It fires when that comes up, once. One
+ * that never comes up fails the run with `Unfired`, unless it is `optional`. Where its time has come before its host, path
+ * or connection is there, it fires as soon as that is.
  *
  * Bytes are conserved: whatever fires, a receiver reads a prefix of what was sent, in order, and bytes are lost only
- * where a side sees a reset, or a direction never ends. "Reset" below is the reason of a `TransportError`; a side that
- * "sees nothing" waits.
+ * where a side sees a reset, or a direction never ends. A serial line promises less: its faults lose and change bytes, and
+ * nobody is told. "Reset" below is the reason of a `TransportError`; a side that "sees nothing" waits.
  *
  * | kind | who opens, sends, or is there | the other side | as the kernel does |
  * | --- | --- | --- | --- |

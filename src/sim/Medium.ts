@@ -180,7 +180,7 @@ export interface Tls {
   readonly omitCloseNotify: Effect.Effect<void, never, Scope.Scope>
   /**
    * A connection that has sent so many records of data sends an alert in the place of the next: both ends see `TlsRejected`
-   * (`Other`), the peer after what was sent before.
+   * (`Other`), the peer after what was sent before. Of several that last, the fewest records count.
    */
   readonly alertAfter: (records: number) => Effect.Effect<void, InvalidWorld, Scope.Scope>
 }
