@@ -38,6 +38,8 @@ export type Latency =
 export interface Options {
   /** Default 1 millisecond. What is late delays what is behind it: a connection keeps its order. */
   readonly latency?: Latency | undefined
+  /** Each piece is late by up to so much more. Default none. */
+  readonly jitter?: Duration.Input | undefined
   /** Default without a limit. Connections of a link share it. */
   readonly bytesPerSecond?: number | undefined
   /** The most that travels in one piece. Default 65536. */
@@ -77,6 +79,10 @@ export const settleUnsafe = (options: Options): LinkSettings | InvalidWorld => {
   if (latency === undefined) {
     return new InvalidWorld({ field: "latency", expected: "finite durations in order", actual: options.latency })
   }
+  const jitter = durationOf(options.jitter ?? 0)
+  if (jitter === undefined) {
+    return new InvalidWorld({ field: "jitter", expected: "a finite duration", actual: options.jitter })
+  }
   if (bytesPerSecond !== undefined && !(bytesPerSecond > 0 && bytesPerSecond < Infinity)) {
     return new InvalidWorld({ field: "bytesPerSecond", expected: "a number above 0", actual: bytesPerSecond })
   }
@@ -91,7 +97,8 @@ export const settleUnsafe = (options: Options): LinkSettings | InvalidWorld => {
       return new InvalidWorld({ field, expected: `an integer of at least ${min}`, actual: bytes })
     }
   }
-  return { latency, bytesPerSecond, segmentBytes, sendBufferBytes, receiveBufferBytes }
+  const jitterNanos = Math.round(Duration.toMillis(jitter) * 1e6)
+  return { latency, jitterNanos, bytesPerSecond, segmentBytes, sendBufferBytes, receiveBufferBytes }
 }
 
 const latencyOf = (latency: Latency): Settled | undefined => {

@@ -38,6 +38,7 @@
  * Sim.run(world, { seed: 42 }).exit // => Exit.succeed("hello")
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -55,6 +56,8 @@ import { type Outcome, passing } from "./gates.ts"
 import * as Interleave from "./Interleave.ts"
 import * as SimError from "./SimError.ts"
 import { Simulation } from "./simulation.ts"
+import { exitText } from "./texts.ts"
+import * as Trace from "./Trace.ts"
 import type { HostServices, World } from "./World.ts"
 
 /**
@@ -327,6 +330,97 @@ export const check = <A, E>(world: Simulated<A, E>, options: CheckOptions): Repo
     if (diverged !== undefined) return { ...report, exit: Exit.fail(diverged) }
   }
   return report
+}
+
+/**
+ * Which seeds are run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SweepOptions extends Omit<Options, "seed"> {
+  /** How many, from 0 on; or which ones. Default 100. */
+  readonly seeds?: number | ReadonlyArray<number> | undefined
+  /** One run in so many is run twice, and compared. Default 20, which costs a twentieth; 0 compares none. */
+  readonly checkEvery?: number | undefined
+}
+
+/**
+ * What came of a sweep.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sweep<out A, out E> {
+  /** How many seeds were run. */
+  readonly runs: number
+  /** The first run that failed, with its trace. */
+  readonly failed: Report<A, E> | undefined
+}
+
+/**
+ * Runs a world with many seeds, each in a world of its own, until one fails.
+ *
+ * **Example** (A sweep)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Exit, Random } from "effect"
+ * import { Sim } from "effect-transport/sim"
+ *
+ * const unlucky = Effect.flatMap(
+ *   Random.nextIntBetween(0, 30),
+ *   (number) => number === 7 ? Effect.fail("seven") : Effect.void
+ * )
+ *
+ * const { failed } = Sim.sweep(unlucky, { seeds: 1000 })
+ * failed?.exit // => Exit.fail("seven")
+ * // The seed is all that it takes to see it again.
+ * Sim.run(unlucky, { seed: failed!.seed }).exit // => Exit.fail("seven")
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const sweep = <A, E>(world: Simulated<A, E>, options: SweepOptions = {}): Sweep<A, E> => {
+  const { checkEvery = 20, seeds: asked = 100, ...rest } = options
+  if (!isCount(checkEvery, 0)) {
+    throw new SimError.InvalidWorld({ field: "checkEvery", expected: "a non-negative integer", actual: checkEvery })
+  }
+  if (typeof asked === "number" && !isCount(asked, 1)) {
+    throw new SimError.InvalidWorld({ field: "seeds", expected: "a positive integer, or seeds", actual: asked })
+  }
+  const seeds = typeof asked === "number" ? Array.from({ length: asked }, (_, seed) => seed) : asked
+  for (const [i, seed] of seeds.entries()) {
+    const { exit } = checkEvery > 0 && i % checkEvery === 0
+      ? check(world, { ...rest, seed, trace: "digest" })
+      : run(world, { ...rest, seed, trace: "off" })
+    // Once more, for the trace; and it may have failed for another reason than its seed.
+    if (Exit.isFailure(exit)) return { runs: i + 1, failed: check(world, { ...rest, seed, trace: "events" }) }
+  }
+  return { runs: seeds.length, failed: undefined }
+}
+
+/**
+ * A run as text for people: its seed, its exit, the faults that fired, and its last events.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const explain = (
+  report: Report<unknown, unknown>,
+  options?: { readonly events?: number | undefined }
+): string => {
+  const { events, exit, faults, seed } = report
+  const last = options?.events ?? 30
+  const left = events.length - last
+  return [
+    `seed ${seed}: ${Exit.isSuccess(exit) ? exitText(exit) : String(Cause.squash(exit.cause))}`,
+    ...faults.flatMap(({ firedNs, name }) =>
+      firedNs === undefined ? [] : [`  fault at ${(firedNs / 1e6).toFixed(6)} ms: ${name}`]
+    ),
+    ...(left > 0 ? [`  after ${left} events:`] : []),
+    ...events.slice(-last).map((event) => `  ${Trace.line(event)}`)
+  ].join("\n")
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

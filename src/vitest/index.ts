@@ -1,4 +1,5 @@
 export { codecLaws } from "./codecLaws.ts"
 export { machineLaws } from "./machineLaws.ts"
 export { producerLaws } from "./producerLaws.ts"
+export { it } from "./sim.ts"
 export { transportLaws } from "./transportLaws.ts"

@@ -115,13 +115,14 @@ export class Path {
   }
 
   #carryFrom(fromNs: number, bytes: number, carried: Carried, extraNs: number, run: () => void): void {
-    const { bytesPerSecond, latency } = this.settings
+    const { bytesPerSecond, jitterNanos, latency } = this.settings
     let departsNs = fromNs
     if (bytesPerSecond !== undefined && bytes > 0) {
       departsNs = this.#freeNs = Math.max(fromNs, this.#freeNs) + Math.ceil(bytes * 1e9 / bytesPerSecond)
     }
     departsNs = carried.shape?.departsNs(departsNs, bytes) ?? departsNs
-    const arrivesNs = departsNs + drawn(latency, this.#prng) + this.#slowNs + extraNs
+    const jitterNs = jitterNanos === 0 ? 0 : Math.floor(this.#prng.fraction() * jitterNanos)
+    const arrivesNs = departsNs + drawn(latency, this.#prng) + jitterNs + this.#slowNs + extraNs
     carried.arrivesNs = Math.max(arrivesNs, carried.arrivesNs)
     this.#engine.at(carried.arrivesNs, this.#owner, run, carried.lane)
   }

@@ -13,6 +13,8 @@ export type Latency =
 
 export interface LinkSettings {
   readonly latency: Latency
+  /** The most that is added to it. */
+  readonly jitterNanos: number
   /** Nothing for a line without a limit. */
   readonly bytesPerSecond: number | undefined
   /** The most that travels in one piece. */
