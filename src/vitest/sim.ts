@@ -23,21 +23,20 @@ import * as Sim from "../sim/Sim.ts"
  * @category testing
  * @since 0.1.0
  */
-export const it: TestAPI & {
-  readonly sim: <A, E>(
-    name: string,
-    world: Sim.Simulated<A, E>,
-    options?: Sim.SweepOptions & { readonly timeout?: number | undefined }
-  ) => void
-  // Of its own, so that vitest's stays as it is.
-} = Object.assign(vitestIt.extend({}), {
-  sim: <A, E>(
-    name: string,
-    world: Sim.Simulated<A, E>,
-    { timeout = 60_000, ...options }: Sim.SweepOptions & { readonly timeout?: number | undefined } = {}
-  ) =>
-    vitestIt(name, { timeout }, () => {
-      const { failed } = Sim.sweep(world, options)
-      if (failed !== undefined) throw new Error(Sim.explain(failed))
-    })
-})
+export const it: TestAPI & { readonly sim: typeof sim } = new Proxy(
+  vitestIt as TestAPI & { readonly sim: typeof sim },
+  {
+    // Vitest's own stays as it is.
+    get: (target, key) => key === "sim" ? sim : Reflect.get(target, key)
+  }
+)
+
+const sim = <A, E>(
+  name: string,
+  world: Sim.Simulated<A, E>,
+  { timeout = 60_000, ...options }: Sim.SweepOptions & { readonly timeout?: number | undefined } = {}
+): void =>
+  vitestIt(name, { timeout }, () => {
+    const { failed } = Sim.sweep(world, options)
+    if (failed !== undefined) throw new Error(Sim.explain(failed))
+  })
