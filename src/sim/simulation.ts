@@ -256,16 +256,25 @@ export class Simulation {
     if (!machine.isUp) return
     machine.isUp = machine.isPaused = false
     this.#tell(machine, by)
-    machine.life.discard(by)
+    const tell = machine.life.discard(by)
     if (by === "powerOff") this.hosts.silence(machine.net)
     else this.hosts.abandon(machine.net)
+    // Last: whoever waits may begin it again.
+    tell()
   }
 
   #stop(machine: Machine): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (!machine.isUp) return Effect.void
-      const ending = canEnd(machine) ? machine.life.interruptAll : Effect.void
-      return Effect.andThen(ending, Effect.sync(() => this.#end(machine, "stop")))
+      const { life } = machine
+      const ending = canEnd(machine) ? life.interruptAll : Effect.void
+      return Effect.andThen(
+        ending,
+        Effect.sync(() => {
+          // Somebody else may have ended it meanwhile, and begun it again.
+          if (machine.life === life) this.#end(machine, "stop")
+        })
+      )
     })
   }
 
@@ -301,6 +310,7 @@ export class Simulation {
   }
 
   #begin(machine: Machine, disk: "kept" | "lost"): void {
+    if (machine.isUp) return
     if (disk === "lost") machine.disk.lose()
     const owner: Owner = { state: "running", parked: [] }
     machine.net.owner = owner
@@ -347,10 +357,8 @@ export class Simulation {
       kill: () => this.#end(machine, "kill"),
       powerOff: () => this.#end(machine, "powerOff"),
       restart: (by, downNs, disk) => {
-        const begin = () => {
-          if (!machine.isUp) this.#begin(machine, disk)
-        }
-        const beginLater = () => void engine.at(engine.nowNs + downNs, this.hosts.owner, begin)
+        const beginLater = () =>
+          void engine.at(engine.nowNs + downNs, this.hosts.owner, () => this.#begin(machine, disk))
         if (by === "stop") return stop(beginLater)
         this.#end(machine, by)
         beginLater()

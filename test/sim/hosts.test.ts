@@ -1,0 +1,128 @@
+/** What becomes of hosts that end while they end, or while something on them is awaited. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber } from "effect"
+import { Network } from "effect-transport"
+import { Fault, Interleave, Sim, World } from "effect-transport/sim"
+
+/** A program whose end takes ten seconds. */
+const slowToEnd = Effect.ensuring(Effect.never, Effect.sleep("10 seconds"))
+
+const succeeds = <A, E>(world: Sim.Simulated<A, E>, expected: A, faults: Fault.Plan = []) => {
+  for (const [name, interleave] of [["production", Interleave.production], ["random", Interleave.random()]] as const) {
+    for (let seed = 0; seed < 20; seed++) {
+      const { exit } = Sim.run(world, { seed, interleave, faults })
+      assert.deepStrictEqual(exit, Exit.succeed(expected), `${name}, seed ${seed}`)
+    }
+  }
+}
+
+describe("a host that is killed while it stops", () => {
+  it("has stopped", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { elapsed, host } = yield* World.World
+        const server = yield* host("server")
+        yield* server.fork(slowToEnd)
+        yield* Effect.sleep("1 second")
+        const stopping = yield* Effect.forkChild(server.stop)
+        yield* Effect.sleep("1 second")
+        yield* server.kill
+        yield* Fiber.join(stopping)
+        assert.isBelow(Duration.toSeconds(yield* elapsed), 3)
+      }),
+      undefined
+    ))
+
+  it("does so by faults, too", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { host } = yield* World.World
+        yield* (yield* host("server")).fork(slowToEnd)
+        yield* Effect.sleep("5 seconds")
+      }),
+      undefined,
+      [Fault.stop({ host: "server", when: "1 second" }), Fault.kill({ host: "server", when: "2 seconds" })]
+    ))
+
+  it("holds up no end of the world", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { host } = yield* World.World
+        yield* (yield* host("server")).fork(slowToEnd)
+        yield* Effect.sleep("1 second")
+      }),
+      undefined,
+      [Fault.kill({ host: "server", when: "2 seconds" })]
+    ))
+
+  it("lets go whoever interrupted what runs there", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { host } = yield* World.World
+        const server = yield* host("server")
+        const waiting = yield* Effect.forkChild(Effect.timeoutOption(server.run(slowToEnd), "1 second"))
+        yield* Effect.sleep("2 seconds")
+        yield* server.kill
+        yield* Fiber.await(waiting)
+      }),
+      undefined
+    ))
+})
+
+describe("a host that is restarted by whoever waits for what runs there", () => {
+  for (const end of ["kill", "powerOff", "stop"] as const) {
+    it(`is there again after ${end}`, () =>
+      succeeds(
+        Effect.gen(function*() {
+          const { host } = yield* World.World
+          const listens = Effect.gen(function*() {
+            yield* (yield* Network.Network).listen("tcp://0.0.0.0:80")
+            return yield* Effect.never
+          })
+          const server = yield* host("server", { boot: listens })
+          const restarting = yield* Effect.forkChild(
+            Effect.matchCauseEffect(server.run(Effect.never), {
+              onFailure: () => server.restart,
+              onSuccess: () => Effect.void
+            })
+          )
+          yield* Effect.sleep("1 second")
+          yield* server[end]
+          yield* Fiber.await(restarting)
+          yield* Effect.sleep("1 second")
+          const client = yield* host("client")
+          return yield* client.run(Effect.gen(function*() {
+            const connection = yield* (yield* Network.Network).connect("tcp://server:80")
+            return connection.info.endpoint.host
+          }))
+        }),
+        "server"
+      ))
+  }
+
+  it("is ended by nobody who stopped its life before", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { host } = yield* World.World
+        const said: Array<string> = []
+        const boot = Effect.acquireUseRelease(
+          Effect.sync(() => said.push("begins")),
+          () => Effect.never,
+          () => Effect.andThen(Effect.sleep("10 seconds"), Effect.sync(() => said.push("ends")))
+        )
+        const server = yield* host("server", { boot })
+        yield* Effect.sleep("1 second")
+        // It stands still in the middle of this stop, is killed, and begins again.
+        yield* Effect.forkChild(server.stop)
+        yield* Effect.sleep("1 second")
+        yield* server.kill
+        yield* server.restart
+        yield* Effect.sleep("1 second")
+        const task = yield* server.fork(Effect.succeed("up"))
+        said.push(yield* task.ended)
+        yield* server.stop
+        return said
+      }),
+      ["begins", "begins", "up", "ends"]
+    ))
+})
