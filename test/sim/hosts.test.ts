@@ -92,11 +92,11 @@ describe("a host that is restarted by whoever waits for what runs there", () => 
           yield* Effect.sleep("1 second")
           const client = yield* host("client")
           return yield* client.run(Effect.gen(function*() {
-            const connection = yield* (yield* Network.Network).connect("tcp://server:80")
-            return connection.info.endpoint.host
+            yield* (yield* Network.Network).connect("tcp://server:80")
+            return "connected"
           }))
         }),
-        "server"
+        "connected"
       ))
   }
 
@@ -125,4 +125,33 @@ describe("a host that is restarted by whoever waits for what runs there", () => 
       }),
       ["begins", "begins", "up", "ends"]
     ))
+})
+
+describe("a host that ends while it opens a connection", () => {
+  for (const [end, again] of [["kill", false], ["kill", true], ["powerOff", false], ["powerOff", true]] as const) {
+    for (const after of [500, 1500]) {
+      it(`has none: ${end}${again ? ", begun again" : ""}, after ${after} us`, () =>
+        succeeds(
+          Effect.gen(function*() {
+            const { host } = yield* World.World
+            let accepted = 0
+            const server = yield* host("server", {
+              boot: Effect.gen(function*() {
+                const { serve } = yield* (yield* Network.Network).listen("tcp://0.0.0.0:80")
+                return yield* serve(() => Effect.sync(() => accepted++))
+              })
+            })
+            const client = yield* host("client")
+            yield* Effect.sleep("1 second")
+            yield* client.fork(Effect.flatMap(Network.Network, ({ connect }) => connect("tcp://server:80")))
+            yield* Effect.sleep(Duration.micros(BigInt(after)))
+            yield* client[end]
+            if (again) yield* client.restart
+            yield* Effect.sleep("1 second")
+            return accepted
+          }),
+          0
+        ))
+    }
+  }
 })

@@ -299,6 +299,8 @@ export class Hosts {
       return () => {}
     }
     const freePort = () => void from.usedPorts.delete(clientPort)
+    // Of who opens: the life that it has now.
+    const { owner } = from
     if (to === undefined) return freePort
     const forth = this.path(from, to)
     const back = this.path(to, from)
@@ -306,6 +308,8 @@ export class Hosts {
     let isJoined = false
     const arrived = () => {
       if (to.isOff || this.trouble(id, "blackhole") !== undefined) return
+      // Its system answers what it has no socket for with a reset: nobody hears of that.
+      if (owner.state === "gone") return freePort()
       const acceptor = this.trouble(id, "refused") === undefined ? to.listening.get(where) : undefined
       if (acceptor === undefined) {
         back.carry(0, carried, () => {
@@ -317,7 +321,7 @@ export class Hosts {
       const connection = this.#join(from, to, where, clientPort, id)
       isJoined = true
       back.carry(0, carried, () => {
-        if (from.isOff) return
+        if (owner.state === "gone") return connection.server.silence()
         connection.client.out.carry(() => this.#offer(connection, acceptor))
         connection.client.isGiven = true
         answer.done(connection)
