@@ -1,6 +1,7 @@
 /**
  * A world that runs: the engine with its hosts and their lives, and the services that the world's own effect is given.
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -128,8 +129,11 @@ export class Simulation {
           this.#main.life.start(this.#interruptAll, Context.empty()).onEnd(() => {
             this.#hasInterrupted = true
           })
-        } else if (this.#phase === "ending") this.#phase = "settling"
-        else {
+        } else if (this.#phase === "ending") {
+          this.#phase = "settling"
+          // What slow hosts have still to do is due, too.
+          for (const machine of this.#machines.values()) this.engine.hurry(machine.life.owner)
+        } else {
           for (const machine of this.#machines.values()) this.#findLeft(machine)
           for (const machine of this.#machines.values()) if (machine !== this.#main) this.#end(machine, "stop")
           return stop
@@ -322,6 +326,13 @@ export class Simulation {
     machine.boot?.(machine.life)
   }
 
+  #onBooted(exit: Exit.Exit<unknown, unknown>): void {
+    const died = Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isDieReason) : undefined
+    if (died === undefined) return
+    this.uncaught ??= { error: died.defect }
+    this.engine.isHalted = true
+  }
+
   #pause(machine: Machine): void {
     if (!machine.isUp || machine.isPaused) return
     machine.isPaused = true
@@ -430,7 +441,9 @@ export class Simulation {
           const boot = options?.boot
           if (boot !== undefined) {
             // A server that cannot start is a mistake in the world, and not a fault of it.
-            machine.boot = (life) => life.start(Effect.scoped(Effect.orDie(boot)), context as Context.Context<any>)
+            machine.boot = (life) =>
+              life.start(Effect.scoped(Effect.orDie(boot)), context as Context.Context<any>)
+                .onEnd((exit) => this.#onBooted(exit))
             machine.boot(machine.life)
           }
           return Effect.succeed(machine.handle)
@@ -471,8 +484,8 @@ export class Simulation {
   }
 }
 
-/** Whether its programs can end in order: not where they stand still. */
-const canEnd = ({ isUp, life }: Machine): boolean => isUp && life.owner.state === "running"
+/** Whether its programs can end in order: not where they stand still. A slow one takes its time. */
+const canEnd = ({ isPaused, isUp }: Machine): boolean => isUp && !isPaused
 
 const settled = (options: Link.Options): LinkSettings => {
   const settings = Link.settleUnsafe(options)

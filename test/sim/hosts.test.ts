@@ -7,11 +7,12 @@ import { Fault, Interleave, Sim, World } from "effect-transport/sim"
 /** A program whose end takes ten seconds. */
 const slowToEnd = Effect.ensuring(Effect.never, Effect.sleep("10 seconds"))
 
-const succeeds = <A, E>(world: Sim.Simulated<A, E>, expected: A, faults: Fault.Plan = []) => {
+const succeeds = <A, E>(world: Sim.Simulated<A, E>, expected: A, faults: Fault.Plan = [], then = () => {}) => {
   for (const [name, interleave] of [["production", Interleave.production], ["random", Interleave.random()]] as const) {
     for (let seed = 0; seed < 20; seed++) {
       const { exit } = Sim.run(world, { seed, interleave, faults })
       assert.deepStrictEqual(exit, Exit.succeed(expected), `${name}, seed ${seed}`)
+      then()
     }
   }
 }
@@ -135,7 +136,7 @@ describe("a host that ends while it opens a connection", () => {
           Effect.gen(function*() {
             const { host } = yield* World.World
             let accepted = 0
-            const server = yield* host("server", {
+            yield* host("server", {
               boot: Effect.gen(function*() {
                 const { serve } = yield* (yield* Network.Network).listen("tcp://0.0.0.0:80")
                 return yield* serve(() => Effect.sync(() => accepted++))
@@ -154,4 +155,70 @@ describe("a host that ends while it opens a connection", () => {
         ))
     }
   }
+})
+
+describe("a slow host", () => {
+  const slow = [Fault.slowCpu({ host: "server", when: 0, for: "1 hour", step: "10 millis" })]
+
+  for (const end of ["stop", "the end of the world"] as const) {
+    it(`runs its finalizers at ${end}, and leaves nothing`, () => {
+      let ended = 0
+      succeeds(
+        Effect.gen(function*() {
+          ended = 0
+          const { host } = yield* World.World
+          const server = yield* host("server", {
+            boot: Effect.gen(function*() {
+              const { serve } = yield* (yield* Network.Network).listen("tcp://0.0.0.0:80")
+              return yield* serve(() => Effect.never)
+            })
+          })
+          // Busy whenever one looks.
+          yield* server.fork(Effect.ensuring(Effect.forever(Effect.sleep("3 millis")), Effect.sync(() => ended++)))
+          const client = yield* host("client")
+          yield* client.run(Effect.andThen(
+            Effect.sleep("1 second"),
+            Effect.andThen(
+              Effect.flatMap(Network.Network, ({ connect }) => connect("tcp://server:80")),
+              Effect.sleep("1 second")
+            )
+          ))
+          if (end === "stop") {
+            yield* server.stop
+            assert.strictEqual(ended, 1)
+          }
+        }),
+        undefined,
+        slow,
+        () => assert.strictEqual(ended, 1)
+      )
+    })
+  }
+})
+
+describe("a host that cannot boot", () => {
+  for (const [what, boot] of [["fails", Effect.fail("no")], ["dies", Effect.die("no")]] as const) {
+    it(`is a defect of the world where its boot ${what}`, () => {
+      const { exit } = Sim.run(
+        Effect.gen(function*() {
+          yield* (yield* World.World).host("server", { boot })
+          yield* Effect.sleep("1 second")
+        }),
+        { seed: 1 }
+      )
+      assert.deepStrictEqual(exit, Exit.die("no"))
+    })
+  }
+
+  it("is none where it is ended while it boots", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const server = yield* (yield* World.World).host("server", { boot: Effect.never })
+        yield* Effect.sleep("1 second")
+        yield* server.restart
+        yield* Effect.sleep("1 second")
+        yield* server.kill
+      }),
+      undefined
+    ))
 })
