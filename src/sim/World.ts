@@ -78,7 +78,7 @@ export interface Host {
  * @since 0.1.0
  */
 export interface HostOptions<E = never, R = never> {
-  /** Runs when the host starts, and at each restart. Its failure is a defect of the world. */
+  /** Runs when the host starts, and at each restart. Its failure is a defect of the world, and ends the run. */
   readonly boot?: Effect.Effect<unknown, E, R> | undefined
 }
 

@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as Random from "effect/Random"
@@ -164,7 +164,11 @@ export class Life {
   interrupt(task: Task<any, any>): Effect.Effect<void> {
     return Effect.suspend(() => {
       const fiber = this.#running.get(task)
-      if (fiber !== undefined) return Fiber.interrupt(fiber)
+      if (fiber !== undefined) {
+        fiber.interruptUnsafe()
+        // Not for the fiber, which stands still for ever where its host is killed meanwhile.
+        return Effect.asVoid(Effect.exit(task.ended))
+      }
       // It has ended, or not begun, and never will.
       if (this.#running.delete(task)) task.end(Exit.failCause(Cause.interrupt()))
       return Effect.void
@@ -181,12 +185,14 @@ export class Life {
     )
   }
 
-  /** Nothing of it runs any more. */
-  discard(by: HostEnded["by"]): void {
+  /** Nothing of it runs any more. What it answers tells those who wait for what ran, who go on at once. */
+  discard(by: HostEnded["by"]): () => void {
     this.#engine.discard(this.owner)
     const left = Array.from(this.#running.keys())
     this.#running.clear()
-    for (const task of left) task.end(Exit.fail(new HostEnded({ host: this.#host.name, by })))
+    return () => {
+      for (const task of left) task.end(Exit.fail(new HostEnded({ host: this.#host.name, by })))
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * A world that runs: the engine with its hosts and their lives, and the services that the world's own effect is given.
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -128,8 +129,11 @@ export class Simulation {
           this.#main.life.start(this.#interruptAll, Context.empty()).onEnd(() => {
             this.#hasInterrupted = true
           })
-        } else if (this.#phase === "ending") this.#phase = "settling"
-        else {
+        } else if (this.#phase === "ending") {
+          this.#phase = "settling"
+          // What slow hosts have still to do is due, too.
+          for (const machine of this.#machines.values()) this.engine.hurry(machine.life.owner)
+        } else {
           for (const machine of this.#machines.values()) this.#findLeft(machine)
           for (const machine of this.#machines.values()) if (machine !== this.#main) this.#end(machine, "stop")
           return stop
@@ -256,16 +260,25 @@ export class Simulation {
     if (!machine.isUp) return
     machine.isUp = machine.isPaused = false
     this.#tell(machine, by)
-    machine.life.discard(by)
+    const tell = machine.life.discard(by)
     if (by === "powerOff") this.hosts.silence(machine.net)
     else this.hosts.abandon(machine.net)
+    // Last: whoever waits may begin it again.
+    tell()
   }
 
   #stop(machine: Machine): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (!machine.isUp) return Effect.void
-      const ending = canEnd(machine) ? machine.life.interruptAll : Effect.void
-      return Effect.andThen(ending, Effect.sync(() => this.#end(machine, "stop")))
+      const { life } = machine
+      const ending = canEnd(machine) ? life.interruptAll : Effect.void
+      return Effect.andThen(
+        ending,
+        Effect.sync(() => {
+          // Somebody else may have ended it meanwhile, and begun it again.
+          if (machine.life === life) this.#end(machine, "stop")
+        })
+      )
     })
   }
 
@@ -301,6 +314,7 @@ export class Simulation {
   }
 
   #begin(machine: Machine, disk: "kept" | "lost"): void {
+    if (machine.isUp) return
     if (disk === "lost") machine.disk.lose()
     const owner: Owner = { state: "running", parked: [] }
     machine.net.owner = owner
@@ -310,6 +324,13 @@ export class Simulation {
     machine.isUp = true
     this.#tell(machine, "boot")
     machine.boot?.(machine.life)
+  }
+
+  #onBooted(exit: Exit.Exit<unknown, unknown>): void {
+    const died = Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isDieReason) : undefined
+    if (died === undefined) return
+    this.uncaught ??= { error: died.defect }
+    this.engine.isHalted = true
   }
 
   #pause(machine: Machine): void {
@@ -347,10 +368,8 @@ export class Simulation {
       kill: () => this.#end(machine, "kill"),
       powerOff: () => this.#end(machine, "powerOff"),
       restart: (by, downNs, disk) => {
-        const begin = () => {
-          if (!machine.isUp) this.#begin(machine, disk)
-        }
-        const beginLater = () => void engine.at(engine.nowNs + downNs, this.hosts.owner, begin)
+        const beginLater = () =>
+          void engine.at(engine.nowNs + downNs, this.hosts.owner, () => this.#begin(machine, disk))
         if (by === "stop") return stop(beginLater)
         this.#end(machine, by)
         beginLater()
@@ -422,7 +441,9 @@ export class Simulation {
           const boot = options?.boot
           if (boot !== undefined) {
             // A server that cannot start is a mistake in the world, and not a fault of it.
-            machine.boot = (life) => life.start(Effect.scoped(Effect.orDie(boot)), context as Context.Context<any>)
+            machine.boot = (life) =>
+              life.start(Effect.scoped(Effect.orDie(boot)), context as Context.Context<any>)
+                .onEnd((exit) => this.#onBooted(exit))
             machine.boot(machine.life)
           }
           return Effect.succeed(machine.handle)
@@ -463,8 +484,8 @@ export class Simulation {
   }
 }
 
-/** Whether its programs can end in order: not where they stand still. */
-const canEnd = ({ isUp, life }: Machine): boolean => isUp && life.owner.state === "running"
+/** Whether its programs can end in order: not where they stand still. A slow one takes its time. */
+const canEnd = ({ isPaused, isUp }: Machine): boolean => isUp && !isPaused
 
 const settled = (options: Link.Options): LinkSettings => {
   const settings = Link.settleUnsafe(options)

@@ -164,10 +164,11 @@ const sceneOf = (scene: Scene) =>
       }
     })
     const serverHost = yield* world.host("server", {
-      boot: Effect.onExit(
+      // That it cannot listen is what some faults are there for.
+      boot: Effect.ignore(Effect.onExit(
         serving,
         (exit) => Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? serverLog("finalizer") : Effect.void
-      )
+      ))
     })
     const clientHost = yield* world.host("client")
     yield* world.host("other")

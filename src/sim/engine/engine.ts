@@ -49,7 +49,7 @@ export class Engine {
   readonly #streams = new Map<string, Prng>()
   /** How many hold each that is paused. */
   readonly #holds = new Map<Owner, number>()
-  readonly #slow = new Map<Owner, { readonly stepNs: number; freeNs: number }>()
+  readonly #slow = new Map<Owner, { readonly stepNs: number; freeNs: number; waits: Timer | undefined }>()
   readonly #always: Owner = { state: "running", parked: [] }
   /** What must never be, and was. */
   violation: string | undefined = undefined
@@ -134,7 +134,16 @@ export class Engine {
   /** From now on each task of this owner takes so much time; 0 for none. */
   slow(owner: Owner, stepNs: number): void {
     if (stepNs === 0) this.#slow.delete(owner)
-    else this.#slow.set(owner, { stepNs, freeNs: this.nowNs })
+    else this.#slow.set(owner, { stepNs, freeNs: this.nowNs, waits: undefined })
+  }
+
+  /** It is not slow any more, and does not wait for the end of its step. */
+  hurry(owner: Owner): void {
+    const waits = this.#slow.get(owner)?.waits
+    this.#slow.delete(owner)
+    if (waits === undefined) return
+    this.cancel(waits)
+    this.unpause(owner)
   }
 
   isSlow(owner: Owner): boolean {
@@ -147,7 +156,10 @@ export class Engine {
     if (slow === undefined || owner.state === "gone") return
     slow.freeNs = Math.max(slow.freeNs, this.nowNs) + slow.stepNs
     this.pause(owner)
-    this.at(slow.freeNs, this.#always, () => this.unpause(owner))
+    slow.waits = this.at(slow.freeNs, this.#always, () => {
+      slow.waits = undefined
+      this.unpause(owner)
+    })
   }
 
   /** Nothing of this owner will run any more. */

@@ -383,6 +383,8 @@ export class Hosts {
     let isJoined = false
     const arrived = () => {
       if (to.isOff || this.trouble(id, "blackhole") !== undefined) return
+      // Its system answers what it has no socket for with a reset: nobody hears of that.
+      if (owner.state === "gone") return freePort()
       const acceptor = this.trouble(id, "refused") === undefined ? to.listening.get(where) : undefined
       if (acceptor === undefined) {
         back.carry(0, carried, () => {
@@ -394,9 +396,11 @@ export class Hosts {
       const connection = this.#join(from, owner, to, where, clientPort, id)
       isJoined = true
       back.carry(0, carried, () => {
-        if (from.isOff) return
-        // Nobody knows of it any more.
-        if (owner.state === "gone") return connection.client.reset()
+        if (owner.state === "gone") {
+          connection.client.silence()
+          connection.server.silence()
+          return
+        }
         connection.client.out.carry(() => this.#offer(connection, acceptor))
         connection.client.isGiven = true
         answer.done(connection)

@@ -1,0 +1,224 @@
+/** What becomes of hosts that end while they end, or while something on them is awaited. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber } from "effect"
+import { Network } from "effect-transport"
+import { Fault, Interleave, Sim, World } from "effect-transport/sim"
+
+/** A program whose end takes ten seconds. */
+const slowToEnd = Effect.ensuring(Effect.never, Effect.sleep("10 seconds"))
+
+const succeeds = <A, E>(world: Sim.Simulated<A, E>, expected: A, faults: Fault.Plan = [], then = () => {}) => {
+  for (const [name, interleave] of [["production", Interleave.production], ["random", Interleave.random()]] as const) {
+    for (let seed = 0; seed < 20; seed++) {
+      const { exit } = Sim.run(world, { seed, interleave, faults })
+      assert.deepStrictEqual(exit, Exit.succeed(expected), `${name}, seed ${seed}`)
+      then()
+    }
+  }
+}
+
+describe("a host that is killed while it stops", () => {
+  it("has stopped", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { elapsed, host } = yield* World.World
+        const server = yield* host("server")
+        yield* server.fork(slowToEnd)
+        yield* Effect.sleep("1 second")
+        const stopping = yield* Effect.forkChild(server.stop)
+        yield* Effect.sleep("1 second")
+        yield* server.kill
+        yield* Fiber.join(stopping)
+        assert.isBelow(Duration.toSeconds(yield* elapsed), 3)
+      }),
+      undefined
+    ))
+
+  it("does so by faults, too", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { host } = yield* World.World
+        yield* (yield* host("server")).fork(slowToEnd)
+        yield* Effect.sleep("5 seconds")
+      }),
+      undefined,
+      [Fault.stop({ host: "server", when: "1 second" }), Fault.kill({ host: "server", when: "2 seconds" })]
+    ))
+
+  it("holds up no end of the world", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { host } = yield* World.World
+        yield* (yield* host("server")).fork(slowToEnd)
+        yield* Effect.sleep("1 second")
+      }),
+      undefined,
+      [Fault.kill({ host: "server", when: "2 seconds" })]
+    ))
+
+  it("lets go whoever interrupted what runs there", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { host } = yield* World.World
+        const server = yield* host("server")
+        const waiting = yield* Effect.forkChild(Effect.timeoutOption(server.run(slowToEnd), "1 second"))
+        yield* Effect.sleep("2 seconds")
+        yield* server.kill
+        yield* Fiber.await(waiting)
+      }),
+      undefined
+    ))
+})
+
+describe("a host that is restarted by whoever waits for what runs there", () => {
+  for (const end of ["kill", "powerOff", "stop"] as const) {
+    it(`is there again after ${end}`, () =>
+      succeeds(
+        Effect.gen(function*() {
+          const { host } = yield* World.World
+          const listens = Effect.gen(function*() {
+            yield* (yield* Network.Network).listen("tcp://0.0.0.0:80")
+            return yield* Effect.never
+          })
+          const server = yield* host("server", { boot: listens })
+          const restarting = yield* Effect.forkChild(
+            Effect.matchCauseEffect(server.run(Effect.never), {
+              onFailure: () => server.restart,
+              onSuccess: () => Effect.void
+            })
+          )
+          yield* Effect.sleep("1 second")
+          yield* server[end]
+          yield* Fiber.await(restarting)
+          yield* Effect.sleep("1 second")
+          const client = yield* host("client")
+          return yield* client.run(Effect.gen(function*() {
+            yield* (yield* Network.Network).connect("tcp://server:80")
+            return "connected"
+          }))
+        }),
+        "connected"
+      ))
+  }
+
+  it("is ended by nobody who stopped its life before", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { host } = yield* World.World
+        const said: Array<string> = []
+        const boot = Effect.acquireUseRelease(
+          Effect.sync(() => said.push("begins")),
+          () => Effect.never,
+          () => Effect.andThen(Effect.sleep("10 seconds"), Effect.sync(() => said.push("ends")))
+        )
+        const server = yield* host("server", { boot })
+        yield* Effect.sleep("1 second")
+        // It stands still in the middle of this stop, is killed, and begins again.
+        yield* Effect.forkChild(server.stop)
+        yield* Effect.sleep("1 second")
+        yield* server.kill
+        yield* server.restart
+        yield* Effect.sleep("1 second")
+        const task = yield* server.fork(Effect.succeed("up"))
+        said.push(yield* task.ended)
+        yield* server.stop
+        return said
+      }),
+      ["begins", "begins", "up", "ends"]
+    ))
+})
+
+describe("a host that ends while it opens a connection", () => {
+  for (const [end, again] of [["kill", false], ["kill", true], ["powerOff", false], ["powerOff", true]] as const) {
+    for (const after of [500, 1500]) {
+      it(`has none: ${end}${again ? ", begun again" : ""}, after ${after} us`, () =>
+        succeeds(
+          Effect.gen(function*() {
+            const { host } = yield* World.World
+            let accepted = 0
+            yield* host("server", {
+              boot: Effect.gen(function*() {
+                const { serve } = yield* (yield* Network.Network).listen("tcp://0.0.0.0:80")
+                return yield* serve(() => Effect.sync(() => accepted++))
+              })
+            })
+            const client = yield* host("client")
+            yield* Effect.sleep("1 second")
+            yield* client.fork(Effect.flatMap(Network.Network, ({ connect }) => connect("tcp://server:80")))
+            yield* Effect.sleep(Duration.micros(BigInt(after)))
+            yield* client[end]
+            if (again) yield* client.restart
+            yield* Effect.sleep("1 second")
+            return accepted
+          }),
+          0
+        ))
+    }
+  }
+})
+
+describe("a slow host", () => {
+  const slow = [Fault.slowCpu({ host: "server", when: 0, for: "1 hour", step: "10 millis" })]
+
+  for (const end of ["stop", "the end of the world"] as const) {
+    it(`runs its finalizers at ${end}, and leaves nothing`, () => {
+      let ended = 0
+      succeeds(
+        Effect.gen(function*() {
+          ended = 0
+          const { host } = yield* World.World
+          const server = yield* host("server", {
+            boot: Effect.gen(function*() {
+              const { serve } = yield* (yield* Network.Network).listen("tcp://0.0.0.0:80")
+              return yield* serve(() => Effect.never)
+            })
+          })
+          // Busy whenever one looks.
+          yield* server.fork(Effect.ensuring(Effect.forever(Effect.sleep("3 millis")), Effect.sync(() => ended++)))
+          const client = yield* host("client")
+          yield* client.run(Effect.andThen(
+            Effect.sleep("1 second"),
+            Effect.andThen(
+              Effect.flatMap(Network.Network, ({ connect }) => connect("tcp://server:80")),
+              Effect.sleep("1 second")
+            )
+          ))
+          if (end === "stop") {
+            yield* server.stop
+            assert.strictEqual(ended, 1)
+          }
+        }),
+        undefined,
+        slow,
+        () => assert.strictEqual(ended, 1)
+      )
+    })
+  }
+})
+
+describe("a host that cannot boot", () => {
+  for (const [what, boot] of [["fails", Effect.fail("no")], ["dies", Effect.die("no")]] as const) {
+    it(`is a defect of the world where its boot ${what}`, () => {
+      const { exit } = Sim.run(
+        Effect.gen(function*() {
+          yield* (yield* World.World).host("server", { boot })
+          yield* Effect.sleep("1 second")
+        }),
+        { seed: 1 }
+      )
+      assert.deepStrictEqual(exit, Exit.die("no"))
+    })
+  }
+
+  it("is none where it is ended while it boots", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const server = yield* (yield* World.World).host("server", { boot: Effect.never })
+        yield* Effect.sleep("1 second")
+        yield* server.restart
+        yield* Effect.sleep("1 second")
+        yield* server.kill
+      }),
+      undefined
+    ))
+})
