@@ -201,6 +201,14 @@ export interface BrokenOption {
 }
 
 /**
+ * Options that have no others than these: one that is misspelt does not compile.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Only<O, Options> = O & { readonly [K in Exclude<keyof O, keyof Options>]: never }
+
+/**
  * What the options say, as a type.
  *
  * @category models

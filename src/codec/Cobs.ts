@@ -17,7 +17,14 @@
  * Codec.decodeAll(codec, bytes).frames.map((frame) => [...frame]) // => [[0x11, 0, 0x33], []]
  * ```
  */
-import { type BrokenOption, type FramingCodec, fromFraming, type OnBrokenOf, type SkippedBy } from "../Codec.ts"
+import {
+  type BrokenOption,
+  type FramingCodec,
+  fromFraming,
+  type OnBrokenOf,
+  type Only,
+  type SkippedBy
+} from "../Codec.ts"
 import type { DecodeError, EncodeError } from "../FrameError.ts"
 import { count } from "../options.ts"
 import * as Protocol from "../Protocol.ts"
@@ -52,7 +59,7 @@ export interface Options extends BrokenOption {
  * @since 0.1.0
  */
 export const codec = <const O extends Options = {}>(
-  options?: O
+  options?: Only<O, Options>
 ): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> =>
   fromFraming<Uint8Array, Uint8Array, O>(
     stuffed.framing(stuffing, count("frameBytesMax", 1, options?.frameBytesMax ?? 65_536)),
@@ -66,7 +73,7 @@ export const codec = <const O extends Options = {}>(
  * @since 0.1.0
  */
 export const protocol = <const O extends Options = {}>(
-  options?: O
+  options?: Only<O, Options>
 ): Protocol.FramedProtocol<
   Uint8Array | SkippedBy<OnBrokenOf<O>>,
   Uint8Array,

@@ -38,6 +38,7 @@ import {
   type FramingCodec,
   fromFraming,
   type OnBrokenOf,
+  type Only,
   type SkippedBy
 } from "../Codec.ts"
 import * as Connection from "../Connection.ts"
@@ -86,7 +87,9 @@ export type Delimiter = Uint8Array | string
  * @category constructors
  * @since 0.1.0
  */
-export const codec = <const O extends Options>(options: O): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
+export const codec = <const O extends Options>(
+  options: Only<O, Options>
+): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
   const delimiters = delimitersOf(options.delimiter)
   const [written] = delimiters
   const max = count("frameBytesMax", 1, options.frameBytesMax ?? 65_536)
@@ -116,7 +119,7 @@ export const codec = <const O extends Options>(options: O): FramingCodec<Uint8Ar
  * @since 0.1.0
  */
 export const protocol = <const O extends Options>(
-  options: O
+  options: Only<O, Options>
 ): Protocol.FramedProtocol<
   Uint8Array | SkippedBy<OnBrokenOf<O>>,
   Uint8Array,
@@ -154,7 +157,7 @@ export interface ChunkProtocol<out E, out CE> {
  */
 export const chunkProtocol = <LE, const O extends Options, CE = never, R = never>(
   lower: Connection.Connection<Uint8Array, Uint8Array, LE>,
-  options: O,
+  options: Only<O, Options>,
   chunkReceived: (chunk: Uint8Array | SkippedBy<OnBrokenOf<O>>) => Effect.Effect<unknown, CE, R>
 ): Effect.Effect<
   ChunkProtocol<LE | DecodeError | EncodeError | TransportError, CE>,

@@ -21,6 +21,7 @@ import {
   type FramingCodec,
   fromFraming,
   type OnBrokenOf,
+  type Only,
   type SkippedBy
 } from "../Codec.ts"
 import { type DecodeError, EncodeError, WrongLength } from "../FrameError.ts"
@@ -56,7 +57,9 @@ export interface Options extends BrokenOption {
  * @category constructors
  * @since 0.1.0
  */
-export const codec = <const O extends Options>(options: O): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
+export const codec = <const O extends Options>(
+  options: Only<O, Options>
+): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
   const bytes = count("frameBytes", 1, options.frameBytes)
   const tail = oneOf("tail", ["error", "frame"], options.tail)
   const finder: Finder = {
@@ -88,7 +91,7 @@ export const codec = <const O extends Options>(options: O): FramingCodec<Uint8Ar
  * @since 0.1.0
  */
 export const protocol = <const O extends Options>(
-  options: O
+  options: Only<O, Options>
 ): Protocol.FramedProtocol<
   Uint8Array | SkippedBy<OnBrokenOf<O>>,
   Uint8Array,

@@ -33,7 +33,8 @@ import {
   type Found,
   type FramingCodec,
   fromFraming,
-  type OnBrokenOf
+  type OnBrokenOf,
+  type Only
 } from "../Codec.ts"
 import { CutShort, type DecodeError, EncodeError, Invalid, NotUtf8, TooLong } from "../FrameError.ts"
 import { textOf } from "../internal/utf8.ts"
@@ -86,7 +87,7 @@ export interface Options extends BrokenOption {
  * @since 0.1.0
  */
 export const codec = <const O extends Options = {}>(
-  options?: O
+  options?: Only<O, Options>
 ): FramingCodec<unknown, unknown, OnBrokenOf<O>> => {
   const max = count("frameBytesMax", 1, options?.frameBytesMax ?? 65_536)
   const separator = oneOf("separator", ["newline", "none"], options?.separator)
@@ -117,7 +118,7 @@ export const codec = <const O extends Options = {}>(
  * @since 0.1.0
  */
 export const protocol = <const O extends Options = {}>(
-  options?: O
+  options?: Only<O, Options>
 ): Protocol.FramedProtocol<unknown, unknown, DecodeError | EncodeError | TransportError> =>
   Protocol.fromCodec(codec(options))
 

@@ -25,6 +25,7 @@ import {
   type FramingCodec,
   fromFraming,
   type OnBrokenOf,
+  type Only,
   type SkippedBy
 } from "../Codec.ts"
 import { type DecodeError, EncodeError, type EncodeReason, Malformed, TooLong } from "../FrameError.ts"
@@ -112,7 +113,9 @@ export interface Options extends BrokenOption {
  * @category constructors
  * @since 0.1.0
  */
-export const codec = <const O extends Options>(options: O): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
+export const codec = <const O extends Options>(
+  options: Only<O, Options>
+): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
   const layout = layoutOf(options)
   const { adjustment, frameBytesMax: max, header } = layout
   const finder = new LengthFinder(layout)
@@ -160,7 +163,7 @@ const refuse = (reason: EncodeReason): EncodeError => new EncodeError({ reason }
  * @since 0.1.0
  */
 export const protocol = <const O extends Options>(
-  options: O
+  options: Only<O, Options>
 ): Protocol.FramedProtocol<
   Uint8Array | SkippedBy<OnBrokenOf<O>>,
   Uint8Array,

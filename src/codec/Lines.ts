@@ -30,6 +30,7 @@ import {
   type FramingCodec,
   fromFraming,
   type OnBrokenOf,
+  type Only,
   type SkippedBy
 } from "../Codec.ts"
 import { ContainsDelimiter, CutShort, type DecodeError, EncodeError, NotUtf8, TooLong } from "../FrameError.ts"
@@ -74,7 +75,9 @@ export interface Options extends BrokenOption {
  * @category constructors
  * @since 0.1.0
  */
-export const codec = <const O extends Options = {}>(options?: O): FramingCodec<string, string, OnBrokenOf<O>> => {
+export const codec = <const O extends Options = {}>(
+  options?: Only<O, Options>
+): FramingCodec<string, string, OnBrokenOf<O>> => {
   const newline = oneOf("newline", ["any", "lf", "crlf"], options?.newline)
   const tail = oneOf("tail", ["line", "error"], options?.tail)
   const max = count("lineBytesMax", 1, options?.lineBytesMax ?? 65_536)
@@ -88,7 +91,7 @@ export const codec = <const O extends Options = {}>(options?: O): FramingCodec<s
  * @since 0.1.0
  */
 export const protocol = <const O extends Options = {}>(
-  options?: O
+  options?: Only<O, Options>
 ): Protocol.FramedProtocol<
   string | SkippedBy<OnBrokenOf<O>>,
   string,

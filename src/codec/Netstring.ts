@@ -28,6 +28,7 @@ import {
   type FramingCodec,
   fromFraming,
   type OnBrokenOf,
+  type Only,
   type SkippedBy
 } from "../Codec.ts"
 import { type DecodeError, EncodeError, Malformed, TooLong } from "../FrameError.ts"
@@ -62,7 +63,7 @@ export interface Options extends BrokenOption {
  * @since 0.1.0
  */
 export const codec = <const O extends Options = {}>(
-  options?: O
+  options?: Only<O, Options>
 ): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
   const max = count("frameBytesMax", 1, options?.frameBytesMax ?? 65_536)
   const finder: Finder = { find: (bytes, from, _searched, found) => find(bytes, from, max, found) }
@@ -85,7 +86,7 @@ export const codec = <const O extends Options = {}>(
  * @since 0.1.0
  */
 export const protocol = <const O extends Options = {}>(
-  options?: O
+  options?: Only<O, Options>
 ): Protocol.FramedProtocol<
   Uint8Array | SkippedBy<OnBrokenOf<O>>,
   Uint8Array,

@@ -32,6 +32,7 @@ import {
   type FramingCodec,
   fromFraming,
   type OnBrokenOf,
+  type Only,
   type SkippedBy
 } from "../Codec.ts"
 import { type DecodeError, EncodeError, Malformed, TooLong } from "../FrameError.ts"
@@ -76,7 +77,9 @@ export interface Options extends BrokenOption {
  * @category constructors
  * @since 0.1.0
  */
-export const codec = <const O extends Options>(options: O): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
+export const codec = <const O extends Options>(
+  options: Only<O, Options>
+): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
   const gapMs = positive("gapMs", "a positive number of milliseconds", options.gapMs)
   const max = count("frameBytesMax", 1, options.frameBytesMax ?? 65_536)
   const finder = new SilenceFinder(max)
@@ -101,7 +104,7 @@ export const codec = <const O extends Options>(options: O): FramingCodec<Uint8Ar
  * @since 0.1.0
  */
 export const protocol = <const O extends Options>(
-  options: O
+  options: Only<O, Options>
 ): Protocol.FramedProtocol<
   Uint8Array | SkippedBy<OnBrokenOf<O>>,
   Uint8Array,

@@ -15,7 +15,14 @@
  * Codec.decodeAll(codec, bytes).frames.map((frame) => [...frame]) // => [[1, 0xc0, 2]]
  * ```
  */
-import { type BrokenOption, type FramingCodec, fromFraming, type OnBrokenOf, type SkippedBy } from "../Codec.ts"
+import {
+  type BrokenOption,
+  type FramingCodec,
+  fromFraming,
+  type OnBrokenOf,
+  type Only,
+  type SkippedBy
+} from "../Codec.ts"
 import { type DecodeError, type EncodeError, Malformed } from "../FrameError.ts"
 import { count, oneOf } from "../options.ts"
 import * as Protocol from "../Protocol.ts"
@@ -58,7 +65,7 @@ export interface Options extends BrokenOption {
  * @since 0.1.0
  */
 export const codec = <const O extends Options = {}>(
-  options?: O
+  options?: Only<O, Options>
 ): FramingCodec<Uint8Array, Uint8Array, OnBrokenOf<O>> => {
   const ends = oneOf("ends", ["around", "behind"], options?.ends)
   const max = count("frameBytesMax", 1, options?.frameBytesMax ?? 65_536)
@@ -72,7 +79,7 @@ export const codec = <const O extends Options = {}>(
  * @since 0.1.0
  */
 export const protocol = <const O extends Options = {}>(
-  options?: O
+  options?: Only<O, Options>
 ): Protocol.FramedProtocol<
   Uint8Array | SkippedBy<OnBrokenOf<O>>,
   Uint8Array,

@@ -72,7 +72,7 @@ export interface Options {
   /** Who runs next where several could. Default `Interleave.portfolio()`. */
   readonly interleave?: Interleave.Interleave | undefined
   /**
-   * How far it may go: `steps`, which are tasks and microtasks (default 1 000 000), `virtual` time (default 1 hour), and
+   * How far it may go: `steps`, which are tasks and microtasks (default 1 000 000), `virtual` time (default 1 hour, at most 100 days), and
    * real time (`wall`, default 30 seconds; looked at every 64 steps), the only bound that the seed does not decide.
    */
   readonly budget?: {

@@ -84,7 +84,7 @@ export class Escaped extends Data.TaggedError("Escaped")<{
  */
 export class Unfired extends Data.TaggedError("Unfired")<{ readonly faults: ReadonlyArray<string> }> {
   override get message(): string {
-    return `${this.faults.length} faults of the plan never came up: ${this.faults.join("; ")}`
+    return `of the plan never came up: ${this.faults.join("; ")}`
   }
 }
 

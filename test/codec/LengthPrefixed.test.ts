@@ -10,7 +10,8 @@ import * as TestTransport from "../../src/TestTransport.ts"
 import { InvalidOption } from "../../src/TransportError.ts"
 import { bytesOf, frames, reads, readsAndGoesOn, utf8 } from "../support/codecCases.ts"
 
-const of = <const O extends LengthPrefixed.Options>(options: O) => () => LengthPrefixed.codec(options)
+const of = <const O extends LengthPrefixed.Options>(options: Codec.Only<O, LengthPrefixed.Options>) => () =>
+  LengthPrefixed.codec(options)
 
 const encode = (options: LengthPrefixed.Options, frame: Uint8Array) =>
   Result.map(Codec.encodeAll(LengthPrefixed.codec(options), [frame]), (chunks) => bytesOf(...chunks))
