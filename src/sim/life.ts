@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
 import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
@@ -137,6 +138,8 @@ export class Life {
       Context.add(Random.Random, randomOf(engine, host.name)),
       Context.add(Console.Console, consoleOf(print)),
       Context.add(Logger.CurrentLoggers, new Set([loggerOf(print, fiberNow)])),
+      // As all that a process counts, they begin anew with it.
+      Context.add(Metric.MetricRegistry, new Map()),
       Context.add(CurrentGate, (name, run, resume) => options.gates.pass(name, host.name, run, resume)),
       Context.add(Network, options.network),
       Context.add(KeyValueStore.KeyValueStore, options.store)

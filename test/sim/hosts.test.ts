@@ -1,7 +1,7 @@
 /** What becomes of hosts that end while they end, or while something on them is awaited. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber } from "effect"
-import { Network } from "effect-transport"
+import { Clock, Duration, Effect, Exit, Fiber } from "effect"
+import { Connection, Network } from "effect-transport"
 import { Fault, Interleave, Sim, World } from "effect-transport/sim"
 
 /** A program whose end takes ten seconds. */
@@ -220,5 +220,45 @@ describe("a host that cannot boot", () => {
         yield* server.kill
       }),
       undefined
+    ))
+})
+
+describe("a line with a rate, after a partition", () => {
+  it("is free for others until TCP tries again, and keeps the order of each", () =>
+    succeeds(
+      Effect.gen(function*() {
+        const { cut, host, link } = yield* World.World
+        const said: Array<string> = []
+        const server = yield* host("server", {
+          boot: Effect.gen(function*() {
+            const { serve } = yield* (yield* Network.Network).listen("tcp://0.0.0.0:80")
+            return yield* serve((transport) =>
+              Connection.forEach(transport, (bytes) =>
+                Effect.map(Clock.currentTimeMillis, (now) => {
+                  said.push(`${Math.floor((now - Date.UTC(2000, 0, 1)) / 1000)}: ${bytes.join(" ")}`)
+                }))
+            )
+          })
+        })
+        const client = yield* host("client")
+        yield* link(client, server, { bytesPerSecond: 1_000_000 })
+        yield* Effect.sleep("1 second")
+        const connect = Effect.flatMap(Network.Network, ({ connect }) => connect("tcp://server:80"))
+        yield* client.run(Effect.gen(function*() {
+          const first = yield* connect
+          // Sent at 1 s, and tried at 1.2, 1.6, 2.4, 4, 7.2 and 13.6 s.
+          yield* Effect.scoped(Effect.gen(function*() {
+            yield* cut(client, server)
+            yield* first.write(Uint8Array.of(1))
+            yield* Effect.sleep("7 seconds")
+          }))
+          yield* first.write(Uint8Array.of(2))
+          const second = yield* connect
+          yield* second.write(Uint8Array.of(3))
+          yield* Effect.sleep("10 seconds")
+        }))
+        return said
+      }),
+      ["8: 3", "13: 1", "13: 2"]
     ))
 })

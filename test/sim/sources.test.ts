@@ -2,7 +2,7 @@
  * What a program could learn from outside: the world's, or the end of the run by name.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Clock, Deferred, Effect, Exit, Fiber, Random } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Fiber, Metric, Random } from "effect"
 import { Sim, SimError, World } from "effect-transport/sim"
 
 const failureOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
@@ -298,4 +298,21 @@ describe("A world inside of another test", () => {
         assert.isAbove(Date.now(), Date.UTC(2020))
       })
   )
+})
+
+describe("Metrics", () => {
+  it("begin anew with each life of a host, as with each process", () => {
+    const counter = Metric.counter("asked")
+    const ask = Effect.andThen(Metric.update(counter, 1), Effect.map(Metric.value(counter), ({ count }) => count))
+    const world = Effect.gen(function*() {
+      const { host } = yield* World.World
+      const [one, other] = [yield* host("one"), yield* host("other")]
+      const counts = [yield* one.run(ask), yield* one.run(ask), yield* other.run(ask)]
+      yield* one.restart
+      return [...counts, yield* one.run(ask)]
+    })
+    for (let run = 0; run < 2; run++) {
+      assert.deepStrictEqual(Sim.run(world, { seed: 1 }).exit, Exit.succeed([1, 2, 1, 1]))
+    }
+  })
 })

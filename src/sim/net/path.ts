@@ -41,6 +41,29 @@ export class Shape {
 const retryFirstNs = 200e6
 const retryMaxNs = 120e9
 
+/** Something that could not go when it was sent. */
+interface Held {
+  readonly bytes: number
+  readonly run: () => void
+  readonly extraNs: number
+  /** When it was sent and lost; nothing where it only waits behind others. */
+  readonly sinceNs: number | undefined
+}
+
+/** What waits of one thing that keeps its order. */
+interface Waiting {
+  readonly held: Array<Held>
+  /** The time of the next try is known. */
+  isTrying: boolean
+}
+
+/** The first time from now on at which TCP tries. */
+const nextTryNs = (sinceNs: number, nowNs: number): number => {
+  let tryNs = sinceNs
+  for (let wait = retryFirstNs; tryNs < nowNs; wait = Math.min(2 * wait, retryMaxNs)) tryNs += wait
+  return tryNs
+}
+
 export class Path {
   readonly name: string
   settings: LinkSettings
@@ -52,15 +75,8 @@ export class Path {
   #blocks = 0
   #losses = 0
   #slowNs = 0
-  #held: Array<
-    {
-      readonly bytes: number
-      readonly carried: Carried
-      readonly run: () => void
-      readonly sinceNs: number
-      readonly extraNs: number
-    }
-  > = []
+  /** What could not go when it was sent, and what came behind it. */
+  readonly #waiting = new Map<Carried, Waiting>()
 
   constructor(engine: Engine, owner: Owner, name: string, settings: LinkSettings) {
     this.#engine = engine
@@ -97,21 +113,43 @@ export class Path {
 
   unblock(): void {
     if (--this.#blocks > 0) return
-    const { nowNs } = this.#engine
-    for (const { bytes, carried, extraNs, run, sinceNs } of this.#held.splice(0)) {
-      // The next time at which TCP tries.
-      let tryNs = sinceNs
-      for (let wait = retryFirstNs; tryNs < nowNs; wait = Math.min(2 * wait, retryMaxNs)) tryNs += wait
-      this.#carryFrom(tryNs, bytes, carried, extraNs, run)
-    }
+    for (const [carried, waiting] of this.#waiting) if (!waiting.isTrying) this.#try(carried, waiting)
   }
 
   carry(bytes: number, carried: Carried, run: () => void): void {
     const { nowNs } = this.#engine
     const extraNs = carried.shape?.takeExtraNs() ?? 0
-    if (this.#losses > 0 && carried.onLost !== undefined) this.#engine.post(carried.lane, carried.onLost)
-    else if (this.#blocks > 0) this.#held.push({ bytes, carried, run, sinceNs: nowNs, extraNs })
+    if (this.#losses > 0 && carried.onLost !== undefined) {
+      this.#engine.post(carried.lane, carried.onLost)
+      return
+    }
+    const isBlocked = this.#blocks > 0
+    const waiting = this.#waiting.get(carried)
+    const held: Held = { bytes, run, extraNs, sinceNs: isBlocked ? nowNs : undefined }
+    if (waiting !== undefined) waiting.held.push(held)
+    else if (isBlocked) this.#waiting.set(carried, { held: [held], isTrying: false })
     else this.#carryFrom(nowNs, bytes, carried, extraNs, run)
+  }
+
+  /** All goes whose time to be tried again is now; the line is free for others until then. */
+  #try(carried: Carried, waiting: Waiting): void {
+    const { nowNs } = this.#engine
+    const { held } = waiting
+    while (held.length > 0) {
+      const { bytes, extraNs, run, sinceNs } = held[0]!
+      const tryNs = sinceNs === undefined ? nowNs : nextTryNs(sinceNs, nowNs)
+      if (tryNs > nowNs) {
+        waiting.isTrying = true
+        this.#engine.at(tryNs, this.#owner, () => {
+          waiting.isTrying = false
+          if (this.#blocks === 0) this.#try(carried, waiting)
+        }, carried.lane)
+        return
+      }
+      held.shift()
+      this.#carryFrom(nowNs, bytes, carried, extraNs, run)
+    }
+    this.#waiting.delete(carried)
   }
 
   #carryFrom(fromNs: number, bytes: number, carried: Carried, extraNs: number, run: () => void): void {
