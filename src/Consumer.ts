@@ -725,11 +725,15 @@ export const broadcast = <A, E>(
         halfRegister: () => Effect.void,
         pause: Effect.sync(() => hold?.(true)),
         resume: Effect.sync(() => hold?.(false)),
-        stop: Effect.sync(() => {
-          live.delete(member)
-          hold?.(false)
-          if (live.size === 0) intake.stop(closedBy("close"))
-        })
+        // It has no more of ours to wait for.
+        stop: Effect.andThen(
+          Effect.sync(() => {
+            live.delete(member)
+            hold?.(false)
+            if (live.size === 0) intake.stop(closedBy("close"))
+          }),
+          Effect.suspend(() => member.unregister)
+        )
       })
     }
     const joined: Array<Consumer<A, E>> = []

@@ -896,6 +896,21 @@ describe("Consumer.broadcast", () => {
       assert.deepStrictEqual(yield* fast.takeAll, [1, 2, 3, 4, 5])
     }))
 
+  it.effect("holds up no member that ends, and loses none of what it has", () =>
+    Effect.gen(function*() {
+      const one = yield* Consumer.make<number>(small)
+      const other = yield* Consumer.make<number>(small)
+      const consumer = yield* Consumer.broadcast([one, other])
+      yield* consumer.write(1)
+      yield* consumer.write(2)
+      const ending = yield* Effect.forkChild(one.halfClose)
+      yield* settle
+      assert.isDefined(ending.pollUnsafe())
+      yield* consumer.write(3)
+      assert.deepStrictEqual(yield* Stream.runCollect(one.stream), [1, 2])
+      assert.deepStrictEqual(yield* other.takeAll, [1, 2, 3])
+    }))
+
   it.effect("goes on without one that stops, and stops with the last", () =>
     Effect.gen(function*() {
       const one = yield* Consumer.make<number>(small)
