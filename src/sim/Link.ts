@@ -42,7 +42,7 @@ export interface Options {
   readonly bytesPerSecond?: number | undefined
   /** The most that travels in one piece. Default 65536. */
   readonly segmentBytes?: number | undefined
-  /** What the sender's system takes of what cannot be sent yet. Default 65536; 0 for none but what is on its way. */
+  /** What the sender's system takes of what cannot be sent yet, at least 1. Default 65536. */
   readonly sendBufferBytes?: number | undefined
   /** What may be on its way or unread at the receiver's system. Default 65536. */
   readonly receiveBufferBytes?: number | undefined
