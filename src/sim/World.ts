@@ -66,9 +66,9 @@ export interface Host {
   /** The same, with its disk as it was, or empty. */
   readonly restartWith: (options: { readonly disk: "kept" | "lost" }) => Effect.Effect<void>
   /** Moves its time of day; timers stay as they are. */
-  readonly jumpClock: (by: Duration.Input) => Effect.Effect<void>
-  /** From now on its clock goes faster by so many millionths; less than 0 is slower. */
-  readonly driftClock: (ppm: number) => Effect.Effect<void>
+  readonly jumpClock: (by: Duration.Input) => Effect.Effect<void, InvalidWorld>
+  /** From now on its clock goes faster by so many millionths; less than 0 is slower, and above -1000000. */
+  readonly driftClock: (ppm: number) => Effect.Effect<void, InvalidWorld>
 }
 
 /**

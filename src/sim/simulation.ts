@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
 import { Disk } from "./disk.ts"
 import { type Budget, Engine, type Stop } from "./engine/engine.ts"
@@ -418,8 +419,18 @@ export class Simulation {
       resume: Effect.sync(() => this.#resume(machine)),
       restart: restartWith({ disk: "kept" }),
       restartWith,
-      jumpClock: (by) => Effect.sync(() => this.#jumpClock(machine, Duration.toMillis(Duration.fromInputUnsafe(by)))),
-      driftClock: (ppm) => Effect.sync(() => this.#driftClock(machine, ppm))
+      jumpClock: (by) =>
+        Effect.suspend(() => {
+          const byMs = Option.map(Duration.fromInput(by), Duration.toMillis)
+          if (Option.isSome(byMs) && Number.isFinite(byMs.value)) {
+            return Effect.sync(() => this.#jumpClock(machine, byMs.value))
+          }
+          return Effect.fail(new InvalidWorld({ field: "by", expected: "a finite duration", actual: by }))
+        }),
+      driftClock: (ppm) =>
+        ppm > -1e6 && ppm < Infinity
+          ? Effect.sync(() => this.#driftClock(machine, ppm))
+          : Effect.fail(new InvalidWorld({ field: "ppm", expected: "a number above -1000000", actual: ppm }))
     }
   }
 

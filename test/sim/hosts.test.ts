@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber } from "effect"
 import { Connection, Network } from "effect-transport"
-import { Fault, Interleave, Sim, World } from "effect-transport/sim"
+import { Fault, Interleave, Sim, SimError, World } from "effect-transport/sim"
 
 /** A program whose end takes ten seconds. */
 const slowToEnd = Effect.ensuring(Effect.never, Effect.sleep("10 seconds"))
@@ -261,4 +261,25 @@ describe("a line with a rate, after a partition", () => {
       }),
       ["8: 3", "13: 1", "13: 2"]
     ))
+})
+
+describe("a host's clock", () => {
+  it("is refused what no clock does", () => {
+    for (const ppm of [NaN, Infinity, -1e6, -2e6]) {
+      const world = Effect.gen(function*() {
+        const server = yield* (yield* World.World).host("server")
+        yield* server.driftClock(ppm)
+        yield* server.run(Effect.sleep("1 second"))
+      })
+      assert.deepStrictEqual(
+        Sim.run(world, { seed: 1 }).exit,
+        Exit.fail(new SimError.InvalidWorld({ field: "ppm", expected: "a number above -1000000", actual: ppm }))
+      )
+    }
+    const jumps = Effect.flatMap(World.World, ({ main }) => main.jumpClock("Infinity"))
+    assert.deepStrictEqual(
+      Sim.run(jumps, { seed: 1 }).exit,
+      Exit.fail(new SimError.InvalidWorld({ field: "by", expected: "a finite duration", actual: "Infinity" }))
+    )
+  })
 })
