@@ -162,7 +162,10 @@ export type Simulated<A, E> = Effect.Effect<A, E, World | HostServices | Scope.S
  * those can come back in it: it ends as a `Deadlock` of whoever waits. What they answer at once is found by `check`, where
  * two runs see it differ. The time zone and the locale are those of the machine: what is printed by them differs from
  * machine to machine. Objects that were hashed by identity before the run keep their hash, so that a `HashMap` with such
- * keys has another order in another process.
+ * keys has another order in another process. Effect's own numbers of fibers go on from run to run: who prints a `Cause` with
+ * an interruption as JSON prints them.
+ *
+ * An Effect `Queue` belongs to the fiber that made it, and so to its host: it stands still, or is gone, with that one.
  *
  * A world differs from real sockets where it is simpler. Bytes that are lost on the way are late and nothing else: no
  * window shrinks for it. A port is free again at once. `noDelay` and its like do not exist, and neither do records of
