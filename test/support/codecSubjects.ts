@@ -20,8 +20,8 @@ import {
   Netstring,
   Silence,
   Slip
-} from "../../src/index.ts"
-import type { CodecLaws } from "../../src/testing/index.ts"
+} from "effect-transport"
+import type { CodecLaws } from "effect-transport/testing"
 
 type AnyCodec<A> = Codec.Codec<A | FrameError.Skipped, A, unknown, unknown>
 
