@@ -72,8 +72,9 @@ export interface Options {
   /** Who runs next where several could. Default `Interleave.portfolio()`. */
   readonly interleave?: Interleave.Interleave | undefined
   /**
-   * How far it may go: `steps`, which are tasks and microtasks (default 1 000 000), `virtual` time (default 1 hour, at most 100 days), and
-   * real time (`wall`, default 30 seconds; looked at every 64 steps), the only bound that the seed does not decide.
+   * How far it may go: `steps`, which are tasks and microtasks (default 1 000 000), `virtual` time (default 1 hour, at
+   * most 100 days), and real time (`wall`, default 30 seconds, at most 100 days; looked at every 64 steps), the only bound
+   * that the seed does not decide.
    */
   readonly budget?: {
     readonly steps?: number | undefined
@@ -170,8 +171,9 @@ export type Simulated<A, E> = Effect.Effect<A, E, World | HostServices | Scope.S
  * A world differs from real sockets where it is simpler. Bytes that are lost on the way are late and nothing else: no
  * window shrinks for it. A port is free again at once. `noDelay` and its like do not exist, and neither do records of
  * TLS that hide their content. Nothing is collected as garbage before the run has ended (law 84). All other laws of
- * transports hold in it, also where fibers give way anywhere; `scratchpad/examples/conversations.ts` is one program that
- * comes out the same on both.
+ * transports hold in it over TCP, TLS, Unix sockets and named pipes, as far as these have what a law is about; a serial
+ * cable keeps those that need no end of input. `scratchpad/examples/conversations.ts` is one program that comes out the
+ * same on both.
  *
  * @category running
  * @since 0.1.0
@@ -357,7 +359,7 @@ export interface SweepOptions extends Omit<Options, "seed"> {
 export interface Sweep<out A, out E> {
   /** How many seeds were run. */
   readonly runs: number
-  /** The first run that failed, with its trace. */
+  /** The first run that failed, with its trace; without, where it did not fail again. */
   readonly failed: Report<A, E> | undefined
 }
 
@@ -394,11 +396,13 @@ export const sweep = <A, E>(world: Simulated<A, E>, options: SweepOptions = {}):
   }
   const seeds = typeof asked === "number" ? Array.from({ length: asked }, (_, seed) => seed) : asked
   for (const [i, seed] of seeds.entries()) {
-    const { exit } = checkEvery > 0 && i % checkEvery === 0
+    const report = checkEvery > 0 && i % checkEvery === 0
       ? check(world, { ...rest, seed, trace: "digest" })
       : run(world, { ...rest, seed, trace: "off" })
-    // Once more, for the trace; and it may have failed for another reason than its seed.
-    if (Exit.isFailure(exit)) return { runs: i + 1, failed: check(world, { ...rest, seed, trace: "events" }) }
+    if (Exit.isSuccess(report.exit)) continue
+    // Once more, for the trace. Where it succeeds now, it is not the seed that it failed by.
+    const traced = check(world, { ...rest, seed, trace: "events" })
+    return { runs: i + 1, failed: Exit.isFailure(traced.exit) ? traced : report }
   }
   return { runs: seeds.length, failed: undefined }
 }
@@ -441,16 +445,19 @@ interface Run {
 type Extra = Pick<ConstructorParameters<typeof Simulation>[0], "answers" | "canWait" | "tracer">
 
 const simulationOf = (options: Options, extra: Extra): Simulation => {
-  const { seed } = options
-  if (!isCount(seed, 0)) {
-    throw new SimError.InvalidWorld({ field: "seed", expected: "a non-negative integer", actual: seed })
-  }
+  const refuse = (field: string, expected: string, actual: unknown) =>
+    new SimError.InvalidWorld({ field, expected, actual })
+  if (typeof options !== "object" || options === null) throw refuse("options", "an object with a seed", options)
+  const { interleave = Interleave.portfolio(), seed, trace = "events" } = options
+  if (!isCount(seed, 0)) throw refuse("seed", "a non-negative integer", seed)
+  if (typeof interleave.make !== "function") throw refuse("interleave", "one of Interleave", interleave)
+  if (!["events", "digest", "off"].includes(trace)) throw refuse("trace", "\"events\", \"digest\" or \"off\"", trace)
   const faults = Result.getOrThrow(Fault.check(options.faults ?? []))
   return new Simulation({
     seed,
     budget: budgetOf(options),
-    strategy: (options.interleave ?? Interleave.portfolio()).make,
-    trace: options.trace ?? "events",
+    strategy: interleave.make,
+    trace,
     faults,
     ...extra
   })

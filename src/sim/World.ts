@@ -98,7 +98,7 @@ export class World extends Context.Service<World, {
   readonly link: (a: Host, b: Host, link: Link.Options) => Effect.Effect<void, InvalidWorld>
   /** Nothing gets from one to the other until the scope ends. */
   readonly cut: (from: Host, to: Host) => Effect.Effect<void, never, Scope.Scope>
-  /** The host that the world's own effect runs on. */
+  /** The host that the world's own effect runs on. To end or to pause it is a defect. */
   readonly main: Host
   /** Makes a named pipe at a path of a host. */
   readonly fifo: (host: Host, path: string) => Effect.Effect<Medium.Fifo, InvalidWorld>

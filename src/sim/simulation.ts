@@ -397,8 +397,12 @@ export class Simulation {
           return Task.ended<A, E>(name, Exit.fail(new HostEnded({ host: name, by: "stop" })))
         })
       )
+    const unlessMain = (effect: Effect.Effect<void>): Effect.Effect<void> =>
+      name === mainName
+        ? Effect.die(new InvalidWorld({ field: "host", expected: "another than the world's own", actual: name }))
+        : effect
     const restartWith: World.Host["restartWith"] = ({ disk }) =>
-      Effect.andThen(this.#stop(machine), Effect.sync(() => this.#begin(machine, disk)))
+      unlessMain(Effect.andThen(this.#stop(machine), Effect.sync(() => this.#begin(machine, disk))))
     return {
       name,
       address: machine.net.address,
@@ -412,10 +416,10 @@ export class Simulation {
                 () => machine.life.interrupt(task)
               ))
           )) as World.Host["run"],
-      stop: this.#stop(machine),
-      kill: Effect.sync(() => this.#end(machine, "kill")),
-      powerOff: Effect.sync(() => this.#end(machine, "powerOff")),
-      pause: Effect.sync(() => this.#pause(machine)),
+      stop: unlessMain(this.#stop(machine)),
+      kill: unlessMain(Effect.sync(() => this.#end(machine, "kill"))),
+      powerOff: unlessMain(Effect.sync(() => this.#end(machine, "powerOff"))),
+      pause: unlessMain(Effect.sync(() => this.#pause(machine))),
       resume: Effect.sync(() => this.#resume(machine)),
       restart: restartWith({ disk: "kept" }),
       restartWith,
@@ -440,7 +444,13 @@ export class Simulation {
 
   #service(): World.World["Service"] {
     const { engine, hosts } = this
-    const machineOf = (host: World.Host) => this.#handles.get(host)!
+    const foreign = (host: World.Host) =>
+      new InvalidWorld({ field: "host", expected: "a host of this world", actual: host.name })
+    const machineOf = (host: World.Host) => {
+      const machine = this.#handles.get(host)
+      if (machine === undefined) throw foreign(host)
+      return machine
+    }
     const host = <E, R>(name: string, options?: World.HostOptions<E, R>) =>
       Effect.contextWith((context: Context.Context<R>) =>
         Effect.suspend(() => {
@@ -464,13 +474,18 @@ export class Simulation {
       host: host as World.World["Service"]["host"],
       main: this.#main.handle,
       ...mediaOf(hosts, (handle) => machineOf(handle).net),
-      link: (a, b, options) =>
-        Effect.map(Link.settle(options), (settings) => {
-          const [one, other] = [machineOf(a).net, machineOf(b).net]
-          hosts.setLink(one, other, settings)
-          hosts.setLink(other, one, settings)
-          engine.recording.add("link", "", { note: `${a.name} and ${b.name}` })
-        }),
+      link: (a, b, options) => {
+        const stranger = [a, b].find((host) => !this.#handles.has(host))
+        return Effect.map(
+          stranger === undefined ? Link.settle(options) : Effect.fail(foreign(stranger)),
+          (settings) => {
+            const [one, other] = [machineOf(a).net, machineOf(b).net]
+            hosts.setLink(one, other, settings)
+            hosts.setLink(other, one, settings)
+            engine.recording.add("link", "", { note: `${a.name} and ${b.name}` })
+          }
+        )
+      },
       cut: (from, to) =>
         Effect.asVoid(Effect.acquireRelease(
           Effect.sync(() => {

@@ -116,6 +116,13 @@ describe("Sim.run", () => {
     assert.deepStrictEqual(notes, ["WARN (#1): it failed Fail(Error: boom)"])
   })
 
+  it("refuses options that are none, by their names", () => {
+    const run = (options: unknown) => () => Sim.run(Effect.void, options as Sim.Options)
+    assert.throws(run(undefined), /options must be an object with a seed/)
+    assert.throws(run({ seed: 1, interleave: "random" }), /interleave must be one of Interleave, and is "random"/)
+    assert.throws(run({ seed: 1, trace: "all" }), /trace must be "events", "digest" or "off", and is "all"/)
+  })
+
   it("refuses a seed that is none", () => {
     assert.throws(() => Sim.run(Effect.void, { seed: -1 }), /seed must be a non-negative integer, and is -1/)
   })

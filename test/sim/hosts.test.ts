@@ -283,3 +283,57 @@ describe("a host's clock", () => {
     )
   })
 })
+
+describe("the host of the world's own effect", () => {
+  it("is ended and paused by nobody", () => {
+    const world = Effect.flatMap(World.World, ({ main }) =>
+      Effect.forEach(
+        [main.stop, main.kill, main.powerOff, main.pause, main.restart],
+        (act) => Effect.map(Effect.exit(act), (exit) => String(exit))
+      ))
+    const { exit } = Sim.run(world, { seed: 1 })
+    assert.isTrue(Exit.isSuccess(exit), String(exit))
+    for (const refused of Exit.isSuccess(exit) ? exit.value : []) {
+      assert.match(refused, /host must be another than the world's own, and is "main"/)
+    }
+  })
+})
+
+describe("a host of another world", () => {
+  it("is refused by its name", () => {
+    let stranger: World.Host | undefined
+    Sim.run(
+      Effect.flatMap(World.World, ({ host }) => Effect.map(host("far"), (host) => void (stranger = host))),
+      { seed: 1 }
+    )
+    const linking = Effect.gen(function*() {
+      const { host, link } = yield* World.World
+      yield* link(yield* host("near"), stranger!, {})
+    })
+    assert.match(String(Sim.run(linking, { seed: 1 }).exit), /Fail\(.*host must be a host of this world, and is "far"/)
+    const cutting = Effect.scoped(Effect.flatMap(World.World, ({ cut, main }) => cut(main, stranger!)))
+    assert.match(String(Sim.run(cutting, { seed: 1 }).exit), /host must be a host of this world, and is "far"/)
+  })
+})
+
+describe("a port that a listener was given", () => {
+  it("is free when it listens no more, also where its host was killed or the listening failed", () => {
+    const listen = Effect.flatMap(Network.Network, ({ listen }) => listen("tcp://0.0.0.0:0"))
+    const portOf = Effect.map(listen, ({ endpoint }) => endpoint._tag === "tcp" ? endpoint.port : 0)
+    const world = Effect.gen(function*() {
+      const { host } = yield* World.World
+      const server = yield* host("server")
+      const first = yield* server.run(Effect.exit(portOf))
+      yield* server.fork(Effect.andThen(listen, Effect.never))
+      yield* Effect.sleep(1)
+      yield* server.kill
+      yield* server.restart
+      // Every port there is, each of them once, and no more than those.
+      const all = Effect.forEach(Array.from({ length: 28_232 }), () => portOf)
+      const [ports, more] = yield* server.run(Effect.all([all, Effect.flip(listen)]))
+      return [Exit.isFailure(first), new Set(ports).size, more.reason._tag] as const
+    })
+    const faults = [Fault.addressInUse({ host: "server", listen: 0 })]
+    assert.deepStrictEqual(Sim.run(world, { seed: 1, faults, trace: "off" }).exit, Exit.succeed([true, 28_232, "Busy"]))
+  })
+})

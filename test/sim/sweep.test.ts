@@ -39,6 +39,12 @@ describe("Sim.sweep", () => {
     assert.strictEqual(runs, 42)
   })
 
+  it("keeps a failure that does not come again", () => {
+    let runs = 0
+    const once = Effect.suspend(() => ++runs === 1 ? Effect.fail("once") : Effect.void)
+    assert.deepStrictEqual(Sim.sweep(once, { seeds: 3, checkEvery: 0 }).failed?.exit, Exit.fail("once"))
+  })
+
   it("refuses what is no number of seeds", () => {
     assert.throws(() => Sim.sweep(Effect.void, { seeds: 0 }), /seeds must be a positive integer, or seeds, and is 0/)
     assert.throws(() => Sim.sweep(Effect.void, { checkEvery: -1 }), /checkEvery must be a non-negative integer/)

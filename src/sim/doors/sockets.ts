@@ -145,8 +145,14 @@ export const bind = <A>(
       if (host.denied.has(asked.path)) return fail(new TransportError.PermissionDenied())
       if (host.files.has(asked.path)) return fail(new TransportError.Busy({ what: "address" }))
     }
-    const port = asked._tag !== "unix" && asked.port === 0 ? host.takePort() : undefined
-    const endpoint = asked._tag !== "unix" && port !== undefined ? { ...asked, port } : asked
+    let endpoint = asked
+    if (asked._tag !== "unix" && asked.port === 0) {
+      const port = host.takePort()
+      if (port === undefined) return fail(new TransportError.Busy({ what: "address" }))
+      // From here on it is taken for as long as somebody listens there.
+      host.usedPorts.delete(port)
+      endpoint = { ...asked, port }
+    }
     let acceptor: Acceptor | undefined
     const stop = hosts.listen(host, placeOf(endpoint), {
       offer: (socket) => acceptor!.offer(socket),
@@ -158,10 +164,7 @@ export const bind = <A>(
       endpoint,
       open: (given) => {
         acceptor = given
-        return () => {
-          stop()
-          if (port !== undefined) host.usedPorts.delete(port)
-        }
+        return stop
       },
       infoOf: (socket) => {
         const { client, clientPort } = hosts.connections.get(socket.out.connection)!

@@ -215,7 +215,6 @@ export class Hosts {
   readonly connections = new Map<number, Connection>()
   readonly #paths = new Map<string, Path>()
   readonly #defaults: { readonly between: LinkSettings; readonly within: LinkSettings }
-  readonly #settings = new Map<string, LinkSettings>()
   readonly onConnection: Array<(connection: Connection) => void> = []
   /** What goes wrong with an opening: it counts as met when it is asked for. */
   trouble: <K extends keyof Troubles>(connection: number, kind: K) => Troubles[K] | undefined = () => undefined
@@ -242,14 +241,10 @@ export class Hosts {
     let path = this.#paths.get(name)
     if (path === undefined) {
       const { between, within } = this.#defaults
-      path = new Path(this.engine, this.owner, name, this.#settings.get(name) ?? (from === to ? within : between))
+      path = new Path(this.engine, this.owner, name, from === to ? within : between)
       this.#paths.set(name, path)
     }
     return path
-  }
-
-  get paths(): Iterable<Path> {
-    return this.#paths.values()
   }
 
   setLink(from: Host, to: Host, settings: LinkSettings): void {
