@@ -140,6 +140,7 @@ class Bridge {
   readonly #ended = Deferred.makeUnsafe<void, Failure>()
   #input!: ReadableByteStreamController
   #output!: WritableStreamDefaultController
+  #pulling: Promise<void> = Promise.resolve()
   #readable: "open" | "ended" | "cancelled" = "open"
   #writable: "open" | "ended" = "open"
   #closing = false
@@ -163,7 +164,7 @@ class Bridge {
         start: (controller) => {
           this.#input = controller
         },
-        pull: () => this.#run(pull, { signal: this.#reading.signal }),
+        pull: () => this.#pulling = this.#run(pull, { signal: this.#reading.signal }),
         cancel: (reason: unknown) => this.#cancel(reason)
       }, { highWaterMark: 0 }),
       writable: new WritableStream({
@@ -173,7 +174,7 @@ class Bridge {
           controller.signal.addEventListener("abort", () => this.#abort(controller.signal.reason), { once: true })
         },
         write: (chunk) => this.#run(this.#write(chunk), { signal: this.#scope.signal }),
-        close: () => this.#run(this.#finish, { signal: this.#scope.signal })
+        close: () => this.#run(this.#finish, { signal: this.#scope.signal }).then(() => this.#finished())
       }, { highWaterMark: 1 }),
       opened: Promise.resolve(socketInfo(transport.info)),
       closed,
@@ -242,8 +243,11 @@ class Bridge {
     if (reason !== undefined) return this.#abort(reason)
     if (this.#writable === "ended") return this.#run(this.#transport.close)
     const discard = Effect.ignore(Effect.forever(this.#reader.pull))
-    this.#run(discard, { signal: this.#scope.signal }).catch(interrupted)
-    return Promise.resolve()
+    // The read that is under way has to be over: there is one at a time.
+    const begin = () => {
+      this.#run(discard, { signal: this.#scope.signal }).catch(interrupted)
+    }
+    return this.#pulling.then(begin, begin)
   }
 
   // Writing
@@ -256,13 +260,13 @@ class Bridge {
 
   get #finish(): Effect.Effect<void, Failure> {
     const transport = this.#transport
-    return Effect.andThen(
-      Transports.isHalfCloseable(transport) ? transport.halfClose : transport.flush,
-      Effect.suspend(() => {
-        this.#writable = "ended"
-        return this.#readable === "cancelled" ? transport.close : Effect.void
-      })
-    )
+    return Transports.isHalfCloseable(transport) ? transport.halfClose : transport.flush
+  }
+
+  /** Not bound to the scope: an interrupted close aborts, and it has limits of its own. */
+  #finished(): Promise<void> | undefined {
+    this.#writable = "ended"
+    return this.#readable === "cancelled" ? this.#run(this.#transport.close) : undefined
   }
 
   #abort(reason: unknown): Promise<void> {
@@ -279,13 +283,15 @@ class Bridge {
 
   /** The scope is over. */
   end(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    return Effect.sync(() => {
+    return Effect.promise(() => {
       const error = this.#closedBy("scope", Exit.isFailure(exit) ? exit.cause : undefined)
       this.#errorInput(error)
       this.#output.error(error)
       Deferred.doneUnsafe(this.#ended, Exit.isSuccess(exit) ? Exit.void : Exit.fail(error))
       this.#reading.abort()
       this.#scope.abort()
+      // What it may have in hand goes back, and that takes the lease.
+      return this.#pulling.catch(interrupted)
     })
   }
 
@@ -326,7 +332,7 @@ const socketInfo = (info: Transports.Info): SocketInfo => ({
 const formatAddress = (address: NetAddress.SocketAddress): string =>
   "path" in address ? address.path : NetAddress.formatInet(address)
 
-/** Where only the end of the scope can reject. */
+/** Where only an interruption can reject. */
 const interrupted = (): void => {}
 
 // ---------------------------------------------------------------------------------------------------------------------

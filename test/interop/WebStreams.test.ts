@@ -126,7 +126,11 @@ describe("WebStreams.toWebStreams", () => {
   it.effect("discards what arrives after a cancel without a reason, and writing goes on", () =>
     Effect.gen(function*() {
       const { client, streams } = yield* pairOfStreams
-      yield* promised(() => streams.readable.cancel())
+      const reader = streams.readable.getReader()
+      const reading = yield* Effect.forkChild(promised(() => reader.read()))
+      yield* Effect.yieldNow
+      yield* promised(() => reader.cancel())
+      assert.isTrue((yield* Fiber.join(reading)).done)
       yield* client.write(new Uint8Array(1_000_000))
       const writer = streams.writable.getWriter()
       yield* promised(() => writer.write(text("still here")))

@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { TestTransport, type Transport, WebStreams } from "effect-transport"
 import type { TransportLaws } from "effect-transport/testing"
+import { subjects } from "./subjects.ts"
 
 type Pair = TransportLaws.Subject["pair"]
 
@@ -30,5 +31,10 @@ const overTransformStreams: Pair = (options) => {
 
 export const webSubjects: Readonly<Record<string, TransportLaws.Subject>> = {
   webMemory: { pair: throughStreams(TestTransport.pair), capabilities: { halfClose: true, reset: true } },
+  webTcp: {
+    pair: throughStreams(subjects.tcp4!.pair),
+    resources: subjects.tcp4!.resources,
+    capabilities: { halfClose: true, reset: true }
+  },
   webTransform: { pair: overTransformStreams, capabilities: { halfClose: true, reset: true } }
 }
