@@ -6,8 +6,10 @@
  * below before somebody reads above, and a write above is done when the one below is.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as NetAddress from "effect/net/NetAddress"
@@ -349,6 +351,7 @@ const interrupted = (): void => {}
  * each when the one before is done. `halfClose` closes `writable`. `abort` aborts `writable` and cancels `readable`, both
  * with a `TransportError` as the reason. A stream that errors breaks the transport: with the reason of a `TransportError`,
  * with `Reset` for what says that the other end is gone, else with `Failed`. A stream that is locked fails with `Busy`.
+ * `close` waits until `readable` has taken its cancel, for as long as `closeTimeout` and `linger` together.
  *
  * **Gotchas**
  *
@@ -391,13 +394,22 @@ export const fromWebStreams = <const E extends Endpoint.Endpoint = Endpoint.Memo
     if (streams.readable.locked || streams.writable.locked) {
       return yield* Effect.fail(TransportError.make("open", name, new TransportError.Busy({ what: "device" })))
     }
-    return yield* Wire.toTransport((port) => new StreamsWire(streams, port, name), {
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const limit = Duration.sum(resolved.closeTimeout, resolved.lingerDuration)
+    /** By real time, since the end of a scope must not wait on a clock that nobody moves. */
+    const settled = (promise: Promise<void>, then: () => void) => {
+      const waiting = Effect.timeoutOption(Effect.promise(() => promise.catch(seenElsewhere)), limit)
+      run(Effect.andThen(Effect.provideService(waiting, Clock.Clock, realClock), Effect.sync(then)))
+    }
+    return yield* Wire.toTransport((port) => new StreamsWire(streams, port, name, settled), {
       info: { id: 1, endpoint, local: Option.none(), peer: Option.none() },
       options: resolved,
       scopeExit: "wait",
       reasonOf
     })
   })
+
+const realClock = Context.get(Context.empty(), Clock.Clock)
 
 /** A chunk that the streams are given is at most this long, so that none of them has to hold more at once. */
 const pieceBytes = 65_536
@@ -407,6 +419,8 @@ class StreamsWire implements Wire.Wire {
   readonly lingers = true
   readonly #port: Wire.Port
   readonly #name: string
+  /** Calls back when the promise has settled, or has had the time that a close may take. */
+  readonly #settled: (promise: Promise<void>, then: () => void) => void
   readonly #reader: ReadableStreamDefaultReader<ArrayBuffer | ArrayBufferView>
   readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>
   #flowing = false
@@ -423,8 +437,10 @@ class StreamsWire implements Wire.Wire {
       readonly writable: WritableStream<Uint8Array<ArrayBuffer>>
     },
     port: Wire.Port,
-    name: string
+    name: string,
+    settled: (promise: Promise<void>, then: () => void) => void
   ) {
+    this.#settled = settled
     this.#port = port
     this.#name = name
     this.#reader = streams.readable.getReader()
@@ -462,7 +478,7 @@ class StreamsWire implements Wire.Wire {
   }
 
   release(): void {
-    if (this.#finished) this.#reader.cancel().then(this.#port.released, this.#port.released)
+    if (this.#finished) this.#settled(this.#reader.cancel(), this.#port.released)
     else {
       this.#drop(TransportError.make("close", this.#name, new TransportError.Reset()))
       queueMicrotask(this.#port.released)

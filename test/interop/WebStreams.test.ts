@@ -259,6 +259,31 @@ describe("WebStreams.fromWebStreams", () => {
       assert.sameMembers(reasons, ["Closed", "Closed"])
     }))
 
+  it.live("closes in bounded time, while a source takes for ever over its cancel", () =>
+    Effect.gen(function*() {
+      const never = Effect.runPromise(Effect.never)
+      const transport = yield* WebStreams.fromWebStreams(
+        { readable: new ReadableStream<Uint8Array>({ cancel: () => never }), writable: silent() },
+        { closeTimeout: 10, linger: { duration: 10 } }
+      )
+      yield* transport.close
+      yield* transport.closed
+    }))
+
+  it.live("loses what an aborted TransformStream holds, since streams that error drop it", () =>
+    Effect.gen(function*() {
+      const there = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({}, {}, { highWaterMark: 4 })
+      const back = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>()
+      const a = yield* open(back.readable, there.writable)
+      yield* a.write(text("last words"))
+      yield* a.flush
+      yield* a.abort
+      // The abort goes through the streams by promises.
+      yield* Effect.yieldNow
+      const b = yield* open(there.readable, back.writable)
+      assert.strictEqual(tagOf(yield* Effect.flip(Transport.read(b, 100))), "Reset")
+    }))
+
   it.live("reads no more than the read mark and a chunk, while nobody pulls", () =>
     Effect.gen(function*() {
       let given = 0
