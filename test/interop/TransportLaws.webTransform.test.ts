@@ -1,0 +1,4 @@
+import { transportLaws } from "effect-transport/vitest"
+import { webSubjects } from "../support/webSubjects.ts"
+
+transportLaws("webTransform", webSubjects.webTransform!)
