@@ -7,7 +7,7 @@
  * `SocketReadError` or `SocketWriteError` whose `cause` is the `TransportError`.
  */
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -121,11 +121,11 @@ export const makeSocket = <R>(
         write: (chunk) => whenConnected((line) => line.write(chunk)),
         writeAll: (chunks) => whenConnected((line) => line.writeAll(chunks))
       }
-      const dialled = Effect.provideContext(connect, context) as Effect.Effect<
-        Transport.Transport,
-        TransportError.TransportError,
-        Scope.Scope
-      >
+      // The reader's scope comes before the one that made the socket.
+      const dialled = Effect.updateContext(
+        connect,
+        (own: Context.Context<Scope.Scope>) => Context.merge(context, own) as Context.Context<R>
+      )
       return Socket.make({
         reader: Effect.gen(function*() {
           const owner = yield* Effect.acquireRelease(Scope.make(), (owner, exit) => Scope.close(owner, endOf(exit)))
@@ -315,7 +315,7 @@ export const fromSocket = <const E extends Endpoint.Endpoint | string>(
     const name = Endpoint.format(named)
     const resolved = yield* Wire.resolveOptions(options, { operation: "open", endpoint: name })
     return yield* Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restoreConnect(socket, name, restore), (connected) =>
+      Effect.flatMap(acquireBoth(socket, name, restore), (connected) =>
         Wire.toTransport((port) =>
           new EffectWire(connected, port), {
           info: {
@@ -332,7 +332,7 @@ export const fromSocket = <const E extends Endpoint.Endpoint | string>(
   }) as Effect.Effect<Transport.Of<E>, TransportError.TransportError, Scope.Scope>
 
 /** Acquires both sides. Where it fails or is interrupted, nothing is left of them. */
-const restoreConnect = (
+const acquireBoth = (
   socket: Socket.Socket,
   name: string,
   restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

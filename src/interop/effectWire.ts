@@ -27,7 +27,7 @@ export interface Connected {
  * How an abort is written: above 1000, so that sockets drop what they have, and in the range that a WebSocket leaves to
  * programs, since it refuses to send 1006.
  */
-export const abortCode = 4000
+const abortCode = 4000
 
 /** What is taken of the input of a socket that failed to write: sockets bound what they have by less. */
 const lastBytesMax = 1_048_576

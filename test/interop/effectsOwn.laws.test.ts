@@ -13,9 +13,7 @@ const noReset = "an abort is an end to the peer: the socket is destroyed, and ne
 const broken: Readonly<Record<number, string>> = {
   26: noReset,
   43: noReset,
-  55: "the socket tells of an end only where it is pulled, and lets go only with its reader's scope",
   60: noReset,
-  65: "the peer of a socket that was destroyed with input unread is not told",
   67: noReset,
   70: noReset,
   72: noReset,

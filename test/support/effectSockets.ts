@@ -7,7 +7,7 @@
  */
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import { Effect } from "effect"
-import { EffectSocket } from "effect-transport"
+import { EffectSocket, Wire } from "effect-transport"
 import type { TransportLaws } from "effect-transport/testing"
 import * as Net from "node:net"
 
@@ -29,6 +29,8 @@ const accepting = Effect.callback<{ readonly port: number; readonly accepted: Pr
 
 export const effectPair: TransportLaws.Subject["pair"] = (options) =>
   Effect.gen(function*() {
+    // Before anything listens, so that a refusal leaves nothing.
+    yield* Wire.resolveOptions(options, { operation: "open", endpoint: "tcp://127.0.0.1:0" })
     const { accepted, port } = yield* accepting
     const client = yield* NodeSocket.makeNet({ host: "127.0.0.1", port, allowHalfOpen: true })
     const endpoint = { _tag: "tcp", host: "127.0.0.1", port } as const
