@@ -157,8 +157,7 @@ describe("EffectSocket.toSocketServer", () => {
       yield* client.halfClose
       assert.lengthOf(yield* Transport.readUntilEnd(client), 0)
     }).pipe(
-      Effect.provide(EffectSocket.layerSocketServer("memory:echo")),
-      Effect.provide(TestTransport.layerNetwork)
+      Effect.provide(Layer.provideMerge(EffectSocket.layerSocketServer("memory:echo"), TestTransport.layerNetwork))
     ))
 })
 

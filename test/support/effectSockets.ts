@@ -11,21 +11,36 @@ import { EffectSocket, Wire } from "effect-transport"
 import type { TransportLaws } from "effect-transport/testing"
 import * as Net from "node:net"
 
-const accepting = Effect.callback<{ readonly port: number; readonly accepted: Promise<Net.Socket> }>((resume) => {
-  const server = Net.createServer({ allowHalfOpen: true, pauseOnConnect: true })
-  const accepted = new Promise<Net.Socket>((accept) =>
-    server.once("connection", (conn) => {
-      server.close()
-      conn.on("error", () => {})
-      accept(conn)
-    })
-  )
-  server.listen(
-    0,
-    "127.0.0.1",
-    () => resume(Effect.succeed({ port: (server.address() as Net.AddressInfo).port, accepted }))
-  )
-})
+/** A listener for one connection, which it lets go of at the end of the scope where nobody did before. */
+const accepting = Effect.acquireRelease(
+  Effect.callback<{ readonly port: number; readonly accepted: Promise<Net.Socket>; readonly stop: () => void }>(
+    (resume) => {
+      const server = Net.createServer({ allowHalfOpen: true, pauseOnConnect: true })
+      let isStopped = false
+      let conn: Net.Socket | undefined
+      const accepted = new Promise<Net.Socket>((accept) =>
+        server.once("connection", (connection) => {
+          server.close()
+          if (isStopped) return connection.destroy()
+          conn = connection
+          connection.on("error", () => {})
+          return accept(connection)
+        })
+      )
+      const stop = () => {
+        isStopped = true
+        server.close()
+        conn?.destroy()
+      }
+      server.listen(
+        0,
+        "127.0.0.1",
+        () => resume(Effect.succeed({ port: (server.address() as Net.AddressInfo).port, accepted, stop }))
+      )
+    }
+  ),
+  ({ stop }) => Effect.sync(stop)
+)
 
 export const effectPair: TransportLaws.Subject["pair"] = (options) =>
   Effect.gen(function*() {
