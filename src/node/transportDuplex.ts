@@ -222,6 +222,8 @@ export class TransportDuplex extends Duplex {
   /** As `destroy`, and the peer sees a reset where the transport has one. */
   resetAndDestroy(cause: Cause.Cause<unknown> = Cause.interrupt()): this {
     this.#abortCause ??= cause
+    // A quiet end that is under way is overtaken, as a close is by an abort.
+    if (this.destroyed) this.#run(this.#parts.transport.abortWith(cause))
     return this.destroy()
   }
 

@@ -233,6 +233,21 @@ describe("NodeDuplex.toDuplex", () => {
       assert.strictEqual(error.reason._tag, "Reset")
     }))
 
+  it.live("resetAndDestroy overtakes a destroy that still waits for the peer to read", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* TestTransport.pair()
+      const duplex = yield* NodeDuplex.toDuplex(a)
+      // More than the peer takes unread, and no more than the transport then holds.
+      for (let i = 0; i < 10; i++) written(duplex, 10_000)
+      assert.strictEqual(duplex.writableLength, 0)
+      const closed = event(duplex, "close")
+      duplex.destroy()
+      assert.isAbove((yield* a.buffered).writing, 0)
+      duplex.resetAndDestroy()
+      yield* closed
+      assert.strictEqual((yield* Effect.flip(Transport.readUntilEnd(b))).reason._tag, "Reset")
+    }))
+
   it.live("the end of the scope closes behind the output, and a failure of it aborts", () =>
     Effect.gen(function*() {
       const [a, b] = yield* TestTransport.pair()
@@ -312,10 +327,11 @@ describeWith(["redis-server"], "NodeDuplex.toDuplex under ioredis", () => {
       const free = yield* Effect.scoped(Effect.map(listen("tcp://127.0.0.1:0"), ({ endpoint }) => endpoint))
       const port = "port" in free ? free.port : 0
       const path = join(folder, "redis.sock")
-      const server = yield* run("redis-server", [
-        ...["--port", String(port), "--bind", "127.0.0.1", "--unixsocket", path],
-        ...["--save", "", "--dir", folder]
-      ])
+      const options = { port: String(port), bind: "127.0.0.1", unixsocket: path, save: "", dir: folder }
+      const server = yield* run(
+        "redis-server",
+        Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+      )
       yield* server.printed(/ready to accept connections at/)
       for (const endpoint of [`unix://${path}`, `tcp://127.0.0.1:${port}`]) {
         const client = Effect.gen(function*() {
