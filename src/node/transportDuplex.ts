@@ -182,7 +182,8 @@ export class TransportDuplex extends Duplex {
       : this.#abortCause ??
         (this.writableLength > 0 ? Cause.fail(new Error("destroyed with output unsent")) : undefined)
     if (cause === undefined) {
-      this.#finish(onRealClock(transport.close), done)
+      // Whoever overtook it with an abort knows that it failed.
+      this.#finish(onRealClock(transport.close), (error) => done(this.#abortCause === undefined ? error : null))
       const core = this.#hasLingered ? underneath(transport)?.duplex : undefined
       if (core?.life === "lingering") core.letGo()
       return
