@@ -1,1 +1,2 @@
+export * as NodeDuplex from "./NodeDuplex.ts"
 export * as NodeTransport from "./NodeTransport.ts"

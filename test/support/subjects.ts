@@ -3,7 +3,7 @@
  */
 import { Context, Effect, Layer, Option, Scope } from "effect"
 import { Endpoint, type Listener, Network, TestTransport, type Transport } from "effect-transport"
-import { NodeTransport } from "effect-transport/node"
+import { NodeDuplex, NodeTransport } from "effect-transport/node"
 import type { TransportLaws } from "effect-transport/testing"
 import { AddressResolver, Dns } from "effect/net"
 import { randomUUID } from "node:crypto"
@@ -214,17 +214,39 @@ const unix = (endpoint: () => string, failingOpens: TransportLaws.Subject["faili
   capabilities: { halfClose: true, reset: false }
 })
 
+/** Both ends as streams of Node, and those as transports again. */
+const throughDuplex = ({ capabilities, pair, resources }: TransportLaws.Subject): TransportLaws.Subject => ({
+  pair: (options) =>
+    Effect.gen(function*() {
+      const through = (end: Transport.Transport) =>
+        Effect.flatMap(
+          NodeDuplex.toDuplex(end),
+          (duplex) => NodeDuplex.fromDuplex(duplex, { ...options, endpoint: { _tag: "memory", name: "through" } })
+        )
+      // What is to follow the peer's end is for the outer ones to do.
+      const [a, b] = yield* pair({ ...options, onPeerEnd: "keep" })
+      return [yield* through(a), yield* through(b)] as const
+    }),
+  resources,
+  // Streams of Node move by real time, and a stream has no addresses to tell.
+  capabilities: { halfClose: capabilities.halfClose, reset: capabilities.reset }
+})
+
 const virtual = { halfClose: true, reset: true, virtualTime: true }
 
+const memory: TransportLaws.Subject = {
+  pair: TestTransport.pair,
+  listener: listenerOver(TestTransport.layerNetwork, () => "memory:here"),
+  failingOpens: failingMemory,
+  capabilities: virtual
+}
+
+const tcp4 = tcp("127.0.0.1", "192.0.2.1", exhaustion)
+
 export const subjects: Readonly<Record<string, TransportLaws.Subject>> = {
-  memory: {
-    pair: TestTransport.pair,
-    listener: listenerOver(TestTransport.layerNetwork, () => "memory:here"),
-    failingOpens: failingMemory,
-    capabilities: virtual
-  },
+  memory,
   lockstep: { pair: TestTransport.lockstepPair, capabilities: { ...virtual, buffers: false } },
-  tcp4: tcp("127.0.0.1", "192.0.2.1", exhaustion),
+  tcp4,
   tcp6: tcp("[::1]", "[2001:db8::1]"),
   unix: unix(() => `unix://${unixPath()}`, failingUnix),
   abstract: unix(abstractName, [
@@ -241,5 +263,7 @@ export const subjects: Readonly<Record<string, TransportLaws.Subject>> = {
     resources: handles,
     // A pipe has no reset to show, and no addresses.
     capabilities: { halfClose: true, reset: false }
-  }
+  },
+  duplexMemory: throughDuplex(memory),
+  duplexTcp: throughDuplex(tcp4)
 }
