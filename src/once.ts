@@ -14,10 +14,29 @@ import type { Connection, Reader } from "./Connection.ts"
 /** Reads, and puts back what was pulled unless that succeeds. Fails as `reader` does where somebody reads. */
 export type Once<In, E> = <A, E2>(use: (reader: Reader<In, E>) => Effect.Effect<A, E2>) => Effect.Effect<A, E | E2>
 
-const onces = new WeakMap<object, Once<any, any>>()
+/** Lets a class give private members to what it has not made. */
+class Given {
+  constructor(object: object) {
+    return object
+  }
+}
+
+/** A private member, since no copy has those; and not a `WeakMap`, which costs every collection something for each entry. */
+class WithOnce extends Given {
+  readonly #once: Once<any, any>
+
+  constructor(connection: object, once: Once<any, any>) {
+    super(connection)
+    this.#once = once
+  }
+
+  static of(connection: object): Once<any, any> | undefined {
+    return #once in connection ? connection.#once : undefined
+  }
+}
 
 export const setOnce = <In, E>(connection: Connection<In, never, E>, once: Once<In, E>): void => {
-  onces.set(connection, once)
+  new WithOnce(connection, once)
 }
 
 /** What a single read has while it lasts. */
@@ -54,7 +73,7 @@ export const single =
 export const withReader = <In, Out, E, A, E2>(
   self: Connection<In, Out, E>,
   use: (reader: Reader<In, E>) => Effect.Effect<A, E2>
-): Effect.Effect<A, E | E2> => (onces.get(self) as Once<In, E> | undefined)?.(use) ?? byScope(self, use)
+): Effect.Effect<A, E | E2> => (WithOnce.of(self) as Once<In, E> | undefined)?.(use) ?? byScope(self, use)
 
 const byScope = <In, Out, E, A, E2>(
   self: Connection<In, Out, E>,
