@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { TransportLaws } from "effect-transport/testing"
+import { TransportLaws } from "effect-transport/testing"
 import { judge, network, nextNumber, reasons, world } from "../support/simLaws.ts"
 
 const pair: TransportLaws.Subject["pair"] = (options) =>
@@ -16,35 +16,38 @@ const pair: TransportLaws.Subject["pair"] = (options) =>
     ], { concurrency: 2 })
   })
 
-judge("named pipes", {
-  pair,
-  failingOpens: [
-    {
-      name: "a pipe that is not there",
-      open: Effect.flatMap(network, ({ connect }) => connect("fifo:?read=/nowhere")),
-      reasons: ["NotFound"]
-    },
-    {
-      name: "listening",
-      open: Effect.flatMap(network, ({ listen }) => listen("fifo:?read=/nowhere")),
-      reasons: ["Unsupported"]
+judge(
+  "named pipes",
+  TransportLaws.make({
+    pair,
+    failingOpens: [
+      {
+        name: "a pipe that is not there",
+        open: Effect.flatMap(network, ({ connect }) => connect("fifo:?read=/nowhere")),
+        reasons: ["NotFound"]
+      },
+      {
+        name: "listening",
+        open: Effect.flatMap(network, ({ listen }) => listen("fifo:?read=/nowhere")),
+        reasons: ["Unsupported"]
+      }
+    ],
+    // A pipe has no reset to show, and no addresses.
+    capabilities: { halfClose: true, reset: false }
+  }),
+  {
+    leftOut: {
+      3: reasons.noListener,
+      5: reasons.noListener,
+      56: reasons.hasHalfClose,
+      70: reasons.noReset,
+      72: reasons.noReset,
+      76: reasons.noReset,
+      83: reasons.noCount,
+      84: reasons.noGarbage,
+      95: reasons.noListener,
+      96: reasons.noListener,
+      97: reasons.noListener
     }
-  ],
-  // A pipe has no reset to show, and no addresses.
-  capabilities: { halfClose: true, reset: false }
-}, {
-  leftOut: {
-    3: reasons.noListener,
-    5: reasons.noListener,
-    56: reasons.hasHalfClose,
-    70: reasons.noReset,
-    72: reasons.noReset,
-    76: reasons.noReset,
-    83: reasons.noCount,
-    84: reasons.noGarbage,
-    95: reasons.noListener,
-    96: reasons.noListener,
-    97: reasons.noListener
-  },
-  broken: {}
-})
+  }
+)

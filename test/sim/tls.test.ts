@@ -54,7 +54,7 @@ describe("tls", () => {
         server: (transport) =>
           Effect.tap(readAll(transport), () => Effect.andThen(transport.write(bytes("pong")), transport.close))
       }),
-      { client: ["pong", "end"], server: ["ping", "end"] } as any
+      { client: ["pong", "end"], server: ["ping", "end"] }
     )
   })
 
@@ -64,7 +64,7 @@ describe("tls", () => {
         client: (transport) => Effect.andThen(transport.write(new Uint8Array(1_000_000).fill(65)), transport.close),
         server: (transport) => Effect.map(readAll(transport), ([all, how]) => [all === "A".repeat(1_000_000), how])
       }),
-      { client: undefined, server: [true, "end"] } as any,
+      { client: undefined, server: [true, "end"] },
       3
     )
   })
@@ -96,7 +96,7 @@ describe("tls", () => {
   it("an abort is a reset", () => {
     seeds(
       talk({ client: (transport) => Effect.andThen(Effect.sleep(100), transport.abort) }),
-      { client: undefined, server: ["", "Reset"] } as any
+      { client: undefined, server: ["", "Reset"] }
     )
   })
 
@@ -132,7 +132,7 @@ describe("tls", () => {
         server: (transport) => Effect.andThen(transport.write(bytes("greeting")), transport.close),
         client: (transport) => Effect.andThen(Effect.sleep("1 second"), readAll(transport))
       }),
-      { client: ["greeting", "end"], server: undefined } as any
+      { client: ["greeting", "end"], server: undefined }
     )
   })
 
@@ -205,7 +205,7 @@ describe("tls", () => {
             ({ tls }) => Effect.andThen(server.alpn(["h2", "http/1.1"]), tls(client).alpn(["http/1.1", "h3"]))
           )
       }),
-      { client: "open", server: ["", "end"] } as any
+      { client: "open", server: ["", "end"] }
     )
   })
 })
@@ -219,7 +219,7 @@ describe("faults of TLS", () => {
           Effect.forkScoped(Effect.scoped(Effect.andThen(tls.stallHandshakes, Effect.sleep("5 seconds")))),
         client: send("late")
       }),
-      { client: undefined, server: ["late", "end"] } as any
+      { client: undefined, server: ["late", "end"] }
     )
   })
 
@@ -235,7 +235,7 @@ describe("faults of TLS", () => {
     seeds(talk({ setUp: (tls) => tls.certificate(valid), client: send("") }), {
       client: undefined,
       server: ["", "end"]
-    } as any)
+    })
     for (const by of [3_600_000, -3_600_000]) {
       seeds(
         talk({
@@ -290,7 +290,7 @@ describe("faults of TLS", () => {
     for (const truncation of ["fail", "ignore"] as const) {
       seeds(
         talk({ truncation, setUp: (tls) => tls.omitCloseNotify, server: send("all of it"), client: readAll }),
-        { client: ["all of it", truncation === "fail" ? "Truncated" : "end"], server: undefined } as any
+        { client: ["all of it", truncation === "fail" ? "Truncated" : "end"], server: undefined }
       )
     }
   })
@@ -311,7 +311,7 @@ describe("faults of TLS", () => {
             }),
           client: (transport) => Effect.andThen(Effect.sleep("1 second"), readAll(transport))
         }),
-        { client: ["one two ", "TlsRejected Other"], server: "TlsRejected Other" } as any
+        { client: ["one two ", "TlsRejected Other"], server: "TlsRejected Other" }
       )
     }
   })
