@@ -32,6 +32,10 @@ const settle = Effect.forEach(Array.from({ length: 50 }), () => Effect.yieldNow,
 
 const denied = new TransportError.PermissionDenied()
 
+it("SerialDevice has no other names", () => {
+  assert.deepStrictEqual(Object.keys(SerialDevice).toSorted(), ["connect", "keepConnected", "layer", "make"])
+})
+
 describe("SerialDevice.connect", () => {
   it.effect("waits for the device, and opens it as it was told to", () =>
     Effect.gen(function*() {
@@ -257,6 +261,23 @@ describe("SerialDevice.keepConnected", () => {
       assert.deepStrictEqual(yield* keep(Effect.die("bug")), Exit.die("bug"))
       assert.strictEqual(bench.tried.length, 3)
       assert.strictEqual(bench.open(), 0)
+    }))
+
+  it.effect("is no second try for a loss that a bug came with", () =>
+    Effect.gen(function*() {
+      const bench = yield* SerialBench.make
+      yield* plug(bench, "/dev/ttyUSB0")
+      const conversing = yield* Effect.addFinalizer(() => Effect.die("bug")).pipe(
+        Effect.andThen(Effect.never),
+        SerialDevice.keepConnected(device),
+        Effect.provide(bench.layer),
+        Effect.exit,
+        Effect.forkChild
+      )
+      yield* settle
+      yield* bench.unplug("/dev/ttyUSB0")
+      const exit = yield* Fiber.join(conversing)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
     }))
 
   it.effect("closes in order after a success, also where the conversation closed by itself", () =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Option } from "effect"
+import { Effect, Fiber, Option, Stream } from "effect"
 import { SerialPorts } from "effect-transport/node"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
@@ -100,6 +100,27 @@ describe("the list from sysfs", () => {
       const error = yield* Effect.flip(listSysfs({ sys, dev: sys }))
       assert.strictEqual(error.reason._tag, "Unsupported")
       assert.include(error.message, `listing serial ports without ${sys}/class/tty is not supported here`)
+    })))
+})
+
+describe("a port that is plugged in and out", () => {
+  it.live("is seen when its file comes and goes, without a look at the clock", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const roots = yield* kernel
+      const { watch } = SerialPorts.make({
+        list: listSysfs(roots),
+        watching: filesChanged(roots.dev),
+        interval: "1 hour"
+      })
+      const file = join(roots.dev, "ttyUSB0")
+      const next = yield* Stream.toPull(watch)
+      const look = Effect.map(next, ([ports]) => ports.some(({ path }) => path === file))
+      const seen = [yield* look]
+      Fs.rmSync(file)
+      seen.push(yield* look)
+      Fs.writeFileSync(file, "")
+      seen.push(yield* look)
+      assert.deepStrictEqual(seen, [true, false, true])
     })))
 })
 

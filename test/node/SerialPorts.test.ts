@@ -38,6 +38,20 @@ const collect = (service: SerialPorts.SerialPorts["Service"], count: number) =>
 /** Lets every fiber take its turn. */
 const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })
 
+it("SerialPorts has no other names", () => {
+  assert.deepStrictEqual(Object.keys(SerialPorts).toSorted(), [
+    "PortFilter",
+    "SerialPorts",
+    "changes",
+    "find",
+    "layer",
+    "layerTest",
+    "make",
+    "port",
+    "wait"
+  ])
+})
+
 describe("SerialPorts.port", () => {
   it("writes ids in one way and leaves out what is empty", () => {
     const made = port({ path: "COM3", vendorId: "0X403", productId: "A4a7", serialNumber: "", manufacturer: undefined })
