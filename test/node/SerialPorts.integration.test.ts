@@ -167,15 +167,35 @@ describe("the list of the package", () => {
 })
 
 describe("filesChanged", () => {
-  it.live("completes when a file came, and when it went, also before one waits", () =>
+  /** Completes when a change of a folder was heard of here, which is after whoever looked on before. */
+  const heard = (path: string, event: Fs.WatchEventType, change: () => void) =>
+    Effect.callback<void>((resume) => {
+      const watcher = Fs.watch(path, (kind) => kind === event && resume(Effect.void))
+      change()
+      return Effect.sync(() => watcher.close())
+    })
+
+  it.live("completes when a file came, and when it went before one waits", () =>
     Effect.scoped(Effect.gen(function*() {
       const path = yield* folder
+      const file = join(path, "ttyUSB0")
       const changed = yield* filesChanged(path)
-      const waiting = yield* Effect.forkChild(changed)
-      Fs.writeFileSync(join(path, "ttyUSB0"), "")
+      const waiting = yield* Effect.forkChild(changed, { startImmediately: true })
+      Fs.writeFileSync(file, "")
       yield* Fiber.join(waiting)
-      Fs.rmSync(join(path, "ttyUSB0"))
+      yield* heard(path, "rename", () => Fs.rmSync(file))
       yield* changed
+    })))
+
+  it.live("does not wake at every write to a port", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const path = yield* folder
+      const file = join(path, "ttyUSB0")
+      Fs.writeFileSync(file, "")
+      const waiting = yield* Effect.forkChild(yield* filesChanged(path), { startImmediately: true })
+      yield* heard(path, "change", () => Fs.appendFileSync(file, "AT"))
+      yield* Effect.yieldNow
+      assert.isUndefined(waiting.pollUnsafe())
     })))
 
   it.live("is silent where there is nothing to look on", () =>
