@@ -108,7 +108,7 @@ export interface MakeOptions {
   readonly watching?: Effect.Effect<Effect.Effect<void>, never, Scope.Scope> | undefined
   /**
    * How long until the next look where nothing was heard of. Default one second: a person who plugs a device in waits no
-   * longer, and a look costs about a millisecond.
+   * longer, and a look costs one or two milliseconds.
    */
   readonly interval?: Duration.Input | undefined
 }

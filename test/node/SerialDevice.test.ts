@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Fiber, Layer, Schedule } from "effect"
-import { Connection, Endpoint, Lines, Protocol, Transport, TransportError } from "effect-transport"
+import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Schedule } from "effect"
+import { Connection, Endpoint, Lines, Network, Protocol, Transport, TransportError, Wire } from "effect-transport"
 import { SerialDevice, SerialPorts } from "effect-transport/node"
 import { TestClock } from "effect/testing"
 import * as SerialBench from "../support/serialBench.ts"
@@ -225,6 +225,53 @@ describe("SerialDevice.keepConnected", () => {
       assert.include(log[1], "the peer reset the connection")
       yield* Fiber.interrupt(conversing)
       assert.strictEqual(bench.open(), 0)
+    }))
+
+  it.effect("begins again where the medium says that the device is gone", () =>
+    Effect.gen(function*() {
+      const bench = yield* SerialBench.make
+      const ports: Array<Wire.Port> = []
+      /** A port that hears and says nothing, and whose device can be pulled out. */
+      const connect = (endpoint: Endpoint.SerialEndpoint) =>
+        Effect.flatMap(
+          Wire.resolveOptions(undefined, { operation: "open", endpoint: endpoint.path }),
+          (options) =>
+            Wire.toTransport((port) => {
+              ports.push(port)
+              const letGo = () => queueMicrotask(port.released)
+              return {
+                lingers: false,
+                write: () => true,
+                end: () => queueMicrotask(port.finished),
+                reset: letGo,
+                release: letGo,
+                resume: () => {},
+                suspend: () => {}
+              }
+            }, {
+              info: { id: 1, endpoint, local: Option.none(), peer: Option.none() },
+              options,
+              scopeExit: "now",
+              reasonOf: () => new TransportError.Disconnected({ detail: "unplugged" })
+            })
+        )
+      const network = { connect } as unknown as Network.Network["Service"]
+      yield* bench.plug(at("/dev/ttyUSB0"))
+      const conversing = yield* Effect.flatMap(Transport.Transport, Connection.take).pipe(
+        SerialDevice.keepConnected(device, { schedule: Schedule.recurs(1) }),
+        Effect.provideService(Network.Network, network),
+        Effect.provide(bench.layer),
+        Effect.exit,
+        Effect.forkChild
+      )
+      for (const count of [1, 2]) {
+        yield* settle
+        assert.strictEqual(ports.length, count)
+        ports[count - 1]!.broken(new Error("EIO"))
+      }
+      const exit = yield* Fiber.join(conversing)
+      const message = "serial:///dev/ttyUSB0?baudRate=9600: disconnected (unplugged)"
+      assert.isTrue(Exit.isFailure(exit) && (Cause.squash(exit.cause) as Error).message.includes(message))
     }))
 
   it.effect("asks its schedule, with the loss, and ends with the loss when that ends", () =>
