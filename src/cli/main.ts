@@ -20,9 +20,11 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Fs from "node:fs"
 import * as NodeTransport from "../node/NodeTransport.ts"
+import * as SerialPorts from "../node/SerialPorts.ts"
 import { TransportError } from "../TransportError.ts"
 import { cat } from "./cat.ts"
 import { echo } from "./echo.ts"
+import { ports } from "./ports.ts"
 import * as Relay from "./relay.ts"
 import * as Report from "./report.ts"
 import * as Shutdown from "./shutdown.ts"
@@ -99,8 +101,19 @@ const catCommand = Command.make("cat", {
   Command.withExamples(Usage.catExamples)
 )
 
+const portsCommand = Command.make("ports", {
+  json: flag("json", "One JSON object a line, also of what fails"),
+  watch: flag("watch", "Go on, and print each port that comes, goes or changes, until SIGINT or SIGTERM")
+}, ports).pipe(
+  Command.provide(({ json }) => Report.layer({ json, isNumbered: false })),
+  Command.provide(SerialPorts.layer),
+  Command.withDescription(Usage.ports),
+  Command.withShortDescription("List the serial ports of this machine"),
+  Command.withExamples(Usage.portsExamples)
+)
+
 const tool = Command.make("effect-transport").pipe(
-  Command.withSubcommands([relayCommand, echoCommand, catCommand]),
+  Command.withSubcommands([relayCommand, echoCommand, catCommand, portsCommand]),
   Command.withDescription(Usage.tool),
   Command.withExamples(Usage.toolExamples)
 )

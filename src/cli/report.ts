@@ -136,7 +136,10 @@ const textOf = (event: Event, isNumbered: boolean): string | undefined => {
   }
 }
 
+/** What is said for people: one line. */
+export const complaint = (text: string): string => `effect-transport: ${printable(text)}`
+
 /** One line, whatever stands in it: the names in it are other people's. */
-export const complaint = (text: string): string =>
+export const printable = (text: string): string =>
   // oxlint-disable-next-line no-control-regex
-  `effect-transport: ${text.replace(/[\u0000-\u001f\u007f]+/g, " ")}`
+  text.replace(/[\u0000-\u001f\u007f]+/g, " ")

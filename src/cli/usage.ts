@@ -82,6 +82,23 @@ export const catExamples = [
   { command: "effect-transport cat listen:tcp://0.0.0.0:7000 > file", description: "Receive a file" }
 ]
 
+export const ports = `Lists the serial ports of this machine on stdout, with what is known of the device behind each.
+
+  With --watch those that are there are "added", and each change is a line of its own: "added", "removed", or "changed"
+  where another device has the path or more is known of it. No ports are no lines, and one on stderr.
+
+  With --json each line is an object with "path" and, where known, "manufacturer", "vendorId", "productId" (four hex
+  digits), "serialNumber", "pnpId" and "locationId"; with --watch also "event" and "time" (milliseconds since 1970).`
+
+export const portsExamples = [
+  { command: "effect-transport ports", description: "What is plugged in" },
+  { command: "effect-transport ports --watch", description: "Plug it in, and see its path" },
+  {
+    command: "effect-transport ports --json | jq -r 'select(.vendorId == \"0403\").path'",
+    description: "The path of an adapter"
+  }
+]
+
 const formatter = (stream: { readonly isTTY: boolean }) =>
   CliOutput.defaultFormatter({ colors: stream.isTTY && !process.env.NO_COLOR })
 

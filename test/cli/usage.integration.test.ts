@@ -16,10 +16,11 @@ const run = (...args: ReadonlyArray<string>) =>
 
 describe("effect-transport", () => {
   it.live.each([
-    { args: ["--help"], shows: ["relay", "echo", "cat", "Exit status"] },
+    { args: ["--help"], shows: ["relay", "echo", "cat", "ports", "Exit status"] },
     { args: ["relay", "--help"], shows: ["--once", "--progress", "--tap", "--json", "--drain", "closed "] },
     { args: ["echo", "--help"], shows: ["--drain", "listen:ENDPOINT"] },
-    { args: ["cat", "--help"], shows: ["--connect-timeout", "terminal"] }
+    { args: ["cat", "--help"], shows: ["--connect-timeout", "terminal"] },
+    { args: ["ports", "--help"], shows: ["--json", "--watch", "vendorId", "added"] }
   ])("$args goes to stdout with examples", ({ args, shows }) =>
     Effect.gen(function*() {
       const { status, stderr, stdout } = yield* run(...args)
@@ -48,7 +49,9 @@ describe("effect-transport", () => {
     { args: ["relay", "--drain", "-1", a, a], names: /--drain: "-1".*0 or more/ },
     { args: ["echo", "tcp://127.0.0.1:7000"], names: /<A>: "tcp:.*listen: in front/ },
     { args: ["cat"], names: /argument: ENDPOINT/ },
-    { args: ["cat", "tcp://nowhere"], names: /<ENDPOINT>.*port/ }
+    { args: ["cat", "tcp://nowhere"], names: /<ENDPOINT>.*port/ },
+    { args: ["ports", "/dev/ttyUSB0"], names: /"\/dev\/ttyUSB0"/ },
+    { args: ["ports", "--wach"], names: /--wach/ }
   ])("$args is refused by name, with an example", ({ args, names }) =>
     Effect.gen(function*() {
       const { status, stderr, stdout } = yield* run(...args)
@@ -56,7 +59,7 @@ describe("effect-transport", () => {
       const [first, ...more] = stderr.split("\n")
       assert.match(first!, /^effect-transport: /)
       assert.match(first!, names)
-      assert.match(more.join("\n"), /^for example: .*effect-transport (relay|echo|cat) /m)
+      assert.match(more.join("\n"), /^for example: .*effect-transport (relay|echo|cat|ports)/m)
     }))
 })
 
