@@ -12,7 +12,7 @@ export type Ends = Effect.Effect<
   Scope.Scope
 >
 
-export const connected = (endpoint: () => string): Ends =>
+const connected = (endpoint: () => string): Ends =>
   Effect.gen(function*() {
     const { connect, listen } = yield* Network.Network
     const listener = yield* listen(endpoint())
