@@ -56,6 +56,8 @@ describe("npm run bench", () => {
       ["flow-single-1024/consumer/rate", "Effect's Queue", 0.5],
       ["flow-batches/consumer/rate", "Effect's Queue", 0.5],
       ["flow-stream/consumer/rate", "Effect's Queue", 0.5],
+      ["http/ours/rate", "plain node:http", 0.9],
+      ["rpc/ours/rate", "Effect's NodeSocket", 1],
       ["sim-steps/world/rate", "50 000 a second", 1],
       ["sim-worlds/world/rate", "200 a second", 1],
       ["sim-day/world/rate", "86 400 a second", 1],

@@ -5,7 +5,7 @@ import type { LoadOptions } from "./messages.ts"
 export interface Variant {
   /** How the report names it. */
   readonly label: string
-  readonly program: "ours" | "node" | "effect" | "socat" | "decoding" | "flow" | "sim"
+  readonly program: "ours" | "node" | "effect" | "socat" | "decoding" | "flow" | "sim" | "bridges"
   readonly service: string
   readonly isHeapAlike?: boolean
   /** Where this variant has a load of its own. */
@@ -37,7 +37,19 @@ export interface Scenario {
   /** How many operations are measured; a tenth of it goes before, for warmth. */
   readonly operations: number
   /** What one operation is; with `GB` figures are by bytes. */
-  readonly per: "message" | "write" | "line" | "frame" | "item" | "connection" | "step" | "world" | "sleep" | "GB"
+  readonly per:
+    | "message"
+    | "request"
+    | "call"
+    | "write"
+    | "line"
+    | "frame"
+    | "item"
+    | "connection"
+    | "step"
+    | "world"
+    | "sleep"
+    | "GB"
   readonly variants: Readonly<Record<string, Variant>>
   readonly cases: ReadonlyArray<Case>
 }
@@ -62,6 +74,26 @@ const flow = (name: string, title: string, operations: number): Scenario => ({
   },
   // At most twice the cost.
   cases: [{ ours: "consumer", theirs: "queue", figure: "rate", target: 0.5 }]
+})
+
+/** What others do on top of a bridge of ours and of their own socket, with both ends in one process. */
+const bridge = (
+  name: string,
+  title: string,
+  per: Scenario["per"],
+  bytes: number,
+  labels: { readonly ours: string } & Readonly<Record<string, string>>,
+  target: number
+): Scenario => ({
+  name,
+  title,
+  load: { kind: "alone", bytes, connections: 0, window: 0 },
+  operations: 60_000,
+  per,
+  variants: Object.fromEntries(
+    Object.entries(labels).map(([side, label]) => [side, { program: "bridges", service: `${name}/${side}`, label }])
+  ),
+  cases: Object.keys(labels).slice(1).map((theirs) => ({ ours: "ours", theirs, figure: "rate" as const, target }))
 })
 
 const sim = (service: string, label: string): Variant => ({ program: "sim", service, label })
@@ -298,6 +330,14 @@ export const scenarios: ReadonlyArray<Scenario> = [
   flow("single-1024", "an item from a writer to a reader, bound 1024", 600_000),
   flow("batches", "an item in batches of 64, bound 1024", 1_920_000),
   flow("stream", "an item of a stream that is registered, bound 1024", 600_000),
+  bridge("http", "a request of node:http and its answer, with a body of 1 KiB, on 10 connections", "request", 1024, {
+    ours: "over toDuplex",
+    node: "plain node:http"
+  }, 0.9),
+  bridge("rpc", "a call of Effect's RPC, 10 under way on one connection", "call", 64, {
+    ours: "over EffectSocket",
+    effect: "Effect's NodeSocket"
+  }, 1),
   paced("steps", "scheduler steps of a ping-pong in a world", "step", 2_000_000, 50_000),
   paced("worlds", "small worlds: a server, three clients, a line there and back for each", "world", 2000, 200),
   paced("day", "an idle virtual day in under a second, by sleeps of one second", "sleep", 864_000, 86_400),

@@ -27,17 +27,22 @@ export class DuplexWire implements Wire {
     duplex.allowHalfOpen = true
     // First, or a listener for data would make it flow.
     duplex.pause()
-    duplex.on("data", port.data)
-    duplex.on("end", port.end)
-    duplex.on("finish", port.finished)
-    duplex.on("error", (cause) => {
-      this.#salvage()
-      port.broken(cause)
-    })
-    duplex.on("close", () => {
-      this.#salvage()
-      port.released()
-    })
+    const listeners = {
+      data: port.data,
+      end: port.end,
+      finish: port.finished,
+      error: (cause: unknown) => {
+        this.#salvage()
+        port.broken(cause)
+      },
+      close: () => {
+        this.#salvage()
+        // It is over, and whoever gave it may keep it.
+        for (const [name, listener] of Object.entries(listeners)) duplex.off(name, listener)
+        port.released()
+      }
+    }
+    for (const [name, listener] of Object.entries(listeners)) duplex.on(name, listener)
   }
 
   /** What had arrived before it broke. A stream that is destroyed emits it no more, and still has it. */

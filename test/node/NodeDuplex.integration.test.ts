@@ -1,44 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, type Scope } from "effect"
+import { Effect, Exit } from "effect"
 import { Network, TestTransport, Transport, TransportError } from "effect-transport"
 import { NodeDuplex, NodeTransport } from "effect-transport/node"
 import { Redis } from "ioredis"
-import { randomUUID } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import * as Http from "node:http"
 import * as Http2 from "node:http2"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Duplex, PassThrough } from "node:stream"
+import { duplexes, event, media } from "../support/duplexes.ts"
 import { run } from "../support/programs.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
-type Ends = Effect.Effect<
-  readonly [client: Transport.Transport, server: Transport.Transport],
-  TransportError.TransportError,
-  Scope.Scope
->
-
-const connected = (endpoint: () => string): Ends =>
-  Effect.gen(function*() {
-    const { connect, listen } = yield* Network.Network
-    const listener = yield* listen(endpoint())
-    return yield* Effect.all([connect(listener.endpoint), listener.accept], { concurrency: 2 })
-  }).pipe(Effect.provide(NodeTransport.layerNetwork))
-
-const media: ReadonlyArray<readonly [string, Ends]> = [
-  ["a Unix socket", connected(() => `unix://${join(tmpdir(), `effect-transport-${randomUUID()}.sock`)}`)],
-  ["memory", TestTransport.pair()],
-  ["TCP", connected(() => "tcp://127.0.0.1:0")]
-]
-
 const exchanges = 100
-
-const duplexes = (ends: Ends) =>
-  Effect.gen(function*() {
-    const [a, b] = yield* ends
-    return [yield* NodeDuplex.toDuplex(a), yield* NodeDuplex.toDuplex(b)] as const
-  })
 
 const textOf = (stream: AsyncIterable<Buffer | string>): Effect.Effect<string> =>
   Effect.promise(async () => {
@@ -46,15 +21,6 @@ const textOf = (stream: AsyncIterable<Buffer | string>): Effect.Effect<string> =
     for await (const chunk of stream) text += String(chunk)
     return text
   })
-
-/** The next such event from now on, whenever one comes to wait for it. */
-const event = (
-  emitter: { readonly once: (name: string, listener: (value: unknown) => void) => unknown },
-  name: string
-): Effect.Effect<unknown> => {
-  const next = new Promise((resolve) => emitter.once(name, resolve))
-  return Effect.promise(() => next)
-}
 
 describe.each(media)("NodeDuplex.toDuplex over %s", (_, ends) => {
   it.live("carries node:http: a hundred exchanges on one connection, one cancelled, one aborted", () =>

@@ -2,7 +2,7 @@
 import { Effect, Layer, Schema, Stream } from "effect"
 import { EffectSocket, Endpoint, Network } from "effect-transport"
 import { Rpc, RpcClient, RpcGroup, RpcSerialization, RpcServer } from "effect/rpc"
-import { SocketServer } from "effect/socket"
+import { Socket, SocketServer } from "effect/socket"
 
 class Numbers extends RpcGroup.make(
   Rpc.make("Double", { payload: { number: Schema.Number }, success: Schema.Number }),
@@ -16,8 +16,9 @@ const handlers = Numbers.toLayer({
     Stream.range(1, to).pipe(Stream.tap((number) => number === 1 ? Effect.void : Effect.sleep("1 second")))
 })
 
-const server = RpcServer.layer(Numbers).pipe(
-  Layer.provide(handlers),
+const handled = Layer.provide(RpcServer.layer(Numbers), handlers)
+
+const server = handled.pipe(
   Layer.provide(RpcServer.layerProtocolSocketServer),
   Layer.provide(RpcSerialization.layerNdjson)
 )
@@ -25,8 +26,20 @@ const server = RpcServer.layer(Numbers).pipe(
 /** Serves at the endpoint until interrupted. */
 export const serve = (endpoint: string) => Layer.launch(Layer.provide(server, EffectSocket.layerSocketServer(endpoint)))
 
+/** Serves the one at the other end of the endpoint, `stdio:` for one, until that hangs up. */
+export const serveOne = (endpoint: string) =>
+  handled.pipe(
+    Layer.provide(RpcServer.layerProtocolStdio),
+    Layer.provide(RpcSerialization.layerNdjson),
+    Layer.provide(EffectSocket.layerStdio(endpoint)),
+    Layer.launch
+  )
+
 /** Calls all at the endpoint, side by side; one stream is cut short. */
-export const call = (endpoint: string) =>
+export const call = (endpoint: string) => callOver(EffectSocket.layerSocket(endpoint))
+
+/** Calls all over the socket, as `call` does. */
+export const callOver = <E, R>(socket: Layer.Layer<Socket.Socket, E, R>) =>
   Effect.gen(function*() {
     const client = yield* RpcClient.make(Numbers)
     return yield* Effect.all({
@@ -39,7 +52,7 @@ export const call = (endpoint: string) =>
     Effect.provide(
       RpcClient.layerProtocolSocket().pipe(
         Layer.provide(RpcSerialization.layerNdjson),
-        Layer.provide(EffectSocket.layerSocket(endpoint))
+        Layer.provide(socket)
       )
     )
   )

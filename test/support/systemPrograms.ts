@@ -14,7 +14,8 @@ export const programs = {
   openssl: "openssl",
   "redis-server": "redis-server",
   python3: "python3",
-  nc: "netcat-openbsd"
+  nc: "netcat-openbsd",
+  mosquitto: "mosquitto"
 } as const
 
 export type Program = keyof typeof programs
