@@ -17,8 +17,11 @@ import { Network } from "../Network.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import type { Door, Machine, SocketTransport } from "./door.ts"
+import { fdDoor } from "./fd.ts"
+import { fifoDoor } from "./fifo.ts"
+import { guard } from "./guard.ts"
 import { type NodeOptions, resolveNodeOptions } from "./options.ts"
-import { guard, stdioDoor } from "./stdio.ts"
+import { stdioDoor } from "./stdio.ts"
 import { tcpDoor } from "./tcp.ts"
 import { unixDoor } from "./unix.ts"
 
@@ -121,6 +124,8 @@ export const layerStdioGuard: Layer.Layer<never> = Layer.effectDiscard(guard)
 const doors: { readonly [K in Endpoint.Kind]?: Door<Endpoint.Kinds[K]> } = {
   tcp: tcpDoor,
   unix: unixDoor,
+  fifo: fifoDoor,
+  fd: fdDoor,
   stdio: stdioDoor
 }
 
