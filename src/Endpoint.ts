@@ -57,7 +57,8 @@ export interface SerialEndpoint {
 }
 
 /**
- * Named pipes, one for each direction: `fifo:?read=/run/answers&write=/run/questions`. One of the two may be absent.
+ * Named pipes, one for each direction: `fifo:?read=/run/answers&write=/run/questions`. One of the two may be absent, and
+ * whoever is at the other end names them crosswise.
  *
  * @category models
  * @since 0.1.0

@@ -1,5 +1,6 @@
 /**
- * Descriptors of this process as the halves of a connection, one to read and one to write, and the wire of two halves.
+ * Descriptors of this process as the halves of a connection, one to read and one to write, and the wire of two halves. A
+ * half may be absent.
  *
  * A descriptor may be a pipe, a socket, a terminal, a file or a device. Node's own streams move the bytes of the first
  * three; files and devices go through its thread pool, since no operating system can wait for them.
