@@ -57,7 +57,8 @@ export interface SerialEndpoint {
 }
 
 /**
- * Named pipes, one for each direction: `fifo:?read=/run/answers&write=/run/questions`. One of the two may be absent.
+ * Named pipes, one for each direction: `fifo:?read=/run/answers&write=/run/questions`. One of the two may be absent, and
+ * whoever is at the other end names them crosswise.
  *
  * @category models
  * @since 0.1.0
@@ -68,6 +69,21 @@ export interface FifoEndpoint {
   readonly read?: string
   /** The path of the pipe that is written to. Without it the writing direction is ended from the beginning. */
   readonly write?: string
+}
+
+/**
+ * Descriptors that this process has open: `fd:3` for one that is read and written, `fd:3,4` for one to read and one to
+ * write, `fd:3,` to read alone and `fd:,4` to write alone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FdEndpoint {
+  readonly _tag: "fd"
+  /** The number of the descriptor that is read; it may be the one that is written to. Without it the input ends at once. */
+  readonly read?: number
+  /** The one that is written to. Without it the writing direction is ended from the beginning. */
+  readonly write?: number
 }
 
 /**
@@ -116,6 +132,7 @@ export interface Kinds {
   readonly tls: TlsEndpoint
   readonly unix: UnixEndpoint
   readonly fifo: FifoEndpoint
+  readonly fd: FdEndpoint
   readonly serial: SerialEndpoint
   readonly memory: MemoryEndpoint
   readonly stdio: StdioEndpoint
@@ -167,7 +184,8 @@ export type KindOf<E> = E extends { readonly _tag: infer K extends Kind } ? K
  * @since 0.1.0
  */
 export type Check<E> = E extends string
-  ? [KindOf<E>] extends [never] ? `unknown endpoint scheme in "${E}": use tcp, tls, unix, fifo, serial, memory or stdio`
+  ? [KindOf<E>] extends [never] ?
+    `unknown endpoint scheme in "${E}": use tcp, tls, unix, fifo, fd, serial, memory or stdio`
   : E
   : E extends Endpoint ? E & { readonly [K in Exclude<keyof E, keyof Kinds[KindOf<E>]>]: never }
   : E
@@ -378,6 +396,46 @@ const fifo: Form<FifoEndpoint> = {
     }`
 }
 
+const Descriptor = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0x7fff_ffff }))
+
+/**
+ * The schema of descriptors; one of the two may be absent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const FdEndpoint = Schema.Struct({
+  _tag: Schema.tag("fd"),
+  read: Schema.optionalKey(Descriptor),
+  write: Schema.optionalKey(Descriptor)
+}).check(
+  Schema.makeFilter(({ read, write }) =>
+    read !== undefined || write !== undefined || { path: ["read"], issue: "one of the two has to be there" }
+  )
+).annotate({ identifier: "FdEndpoint" })
+
+const fd: Form<FdEndpoint> = {
+  schema: FdEndpoint,
+  expected: {
+    read: "the number of a descriptor, or absent where there is one to write",
+    write: "the number of a descriptor, or absent where there is one to read"
+  },
+  split: (rest) => {
+    const [read = "", write, more] = rest.split(",")
+    if (more !== undefined || (read === "" && !write)) {
+      return lack("descriptors", "N or N,M or N, or ,M, where N is read and M is written", 0, rest)
+    }
+    const expected = "the number of a descriptor"
+    const found = (field: string, text: string, at: number): ReadonlyArray<Found> =>
+      text === "" ? [] : [{ field, text, at, value: numeral(text), expected }]
+    return Result.succeed([
+      ...found("read", read, 0),
+      ...write === undefined ? found("write", read, 0) : found("write", write, read.length + 1)
+    ])
+  },
+  format: ({ read, write }) => read === write ? `fd:${read}` : `fd:${read ?? ""},${write ?? ""}`
+}
+
 /**
  * The schema of a serial port; `make` and decoding take 9600 where `baudRate` is left out.
  *
@@ -458,6 +516,7 @@ const forms: { readonly [K in Kind]: Form<Kinds[K]> } = {
   tls,
   unix,
   fifo,
+  fd,
   serial,
   memory,
   stdio
@@ -478,6 +537,7 @@ export const Endpoint = Schema.Union([
   TlsEndpoint,
   UnixEndpoint,
   FifoEndpoint,
+  FdEndpoint,
   SerialEndpoint,
   MemoryEndpoint,
   StdioEndpoint
@@ -497,6 +557,7 @@ export const Endpoint = Schema.Union([
  * | tls | `tls://host:port`, as TCP |
  * | unix | `unix:///absolute/path`, `unix:relative/path`, `unix:@name` in Linux's abstract namespace |
  * | fifo | `fifo:?read=/path&write=/path`, in any order; one of the two may be absent |
+ * | fd | `fd:3` to read and write one, `fd:3,4` to read 3 and write 4, `fd:3,` to read alone, `fd:,4` to write alone |
  * | serial | `serial:///dev/ttyUSB0?baudRate=115200`, `serial:COM3` with the default of 9600 |
  * | memory | `memory:name` |
  * | stdio | `stdio:` |

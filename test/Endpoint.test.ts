@@ -48,8 +48,10 @@ const host = Arbitrary.flatMap(
   }
 )
 
+const descriptor = Arbitrary.schema(Schema.Literals([0, 3, 4, 2 ** 31 - 1]))
+
 const endpoint = Arbitrary.flatMap(
-  choice("tcp", "tls", "unix", "fifo", "serial", "memory", "stdio"),
+  choice("tcp", "tls", "unix", "fifo", "fd", "serial", "memory", "stdio"),
   (_tag): Arbitrary.Arbitrary<Endpoint.Endpoint> => {
     switch (_tag) {
       case "tcp":
@@ -63,6 +65,11 @@ const endpoint = Arbitrary.flatMap(
       case "fifo":
         return Arbitrary.map(
           Arbitrary.all({ read: oddText, write: oddText, both: Arbitrary.schema(Schema.Literals([0, 1, 2])) }),
+          ({ both, read, write }) => ({ _tag, ...(both !== 1 && { read }), ...(both !== 2 && { write }) })
+        )
+      case "fd":
+        return Arbitrary.map(
+          Arbitrary.all({ read: descriptor, write: descriptor, both: Arbitrary.schema(Schema.Literals([0, 1, 2])) }),
           ({ both, read, write }) => ({ _tag, ...(both !== 1 && { read }), ...(both !== 2 && { write }) })
         )
       case "serial":
@@ -102,6 +109,10 @@ describe("Endpoint.parse", () => {
     ["fifo:?write=b&read=a", { _tag: "fifo", read: "a", write: "b" }],
     ["FIFO:?read=/a?b=c#d %26", { _tag: "fifo", read: "/a?b=c#d %26" }],
     ["fifo:?write=/b\n", { _tag: "fifo", write: "/b\n" }],
+    ["fd:3", { _tag: "fd", read: 3, write: 3 }],
+    ["FD:3,4", { _tag: "fd", read: 3, write: 4 }],
+    ["fd:0,", { _tag: "fd", read: 0 }],
+    ["fd:,2147483647", { _tag: "fd", write: 2147483647 }],
     ["serial:///dev/ttyUSB0?baudRate=115200", { _tag: "serial", path: "/dev/ttyUSB0", baudRate: 115200 }],
     ["serial:///dev/ttyUSB0", { _tag: "serial", path: "/dev/ttyUSB0", baudRate: 9600 }],
     ["SERIAL:/dev/a?b?baudRate=1", { _tag: "serial", path: "/dev/a?b", baudRate: 1 }],
@@ -117,11 +128,14 @@ describe("Endpoint.parse", () => {
     it(`reads ${input}`, () => assert.deepStrictEqual(Endpoint.parse(input), Exit.succeed(expected)))
   }
 
-  const schemes = "one of tcp, tls, unix, fifo, serial, memory, stdio at character 1"
+  const schemes = "one of tcp, tls, unix, fifo, fd, serial, memory, stdio at character 1"
   const hosts = "a host name, an IPv4 address, or an IPv6 address in brackets at character 7"
   const ports = "an integer from 0 to 65535 at character"
   const bytes = "from 1 to 107 bytes of UTF-8 without NUL at character"
   const pipes = "?read=… or ?write=… or ?read=…&write=… at character 6"
+
+  const descriptors = "N or N,M or N, or ,M, where N is read and M is written at character 4"
+  const number = "the number of a descriptor at character"
 
   const bad: ReadonlyArray<readonly [input: string, field: string, expected: string, actual: string]> = [
     ["", "endpoint.scheme", schemes, ""],
@@ -186,6 +200,14 @@ describe("Endpoint.parse", () => {
       "a path without NUL and &, or absent where there is one to read at character 21",
       ""
     ],
+    ["fd:", "endpoint.descriptors", descriptors, ""],
+    ["fd:,", "endpoint.descriptors", descriptors, ","],
+    ["fd:3,4,", "endpoint.descriptors", descriptors, "3,4,"],
+    ["fd:stdin", "endpoint.read", `${number} 4`, "stdin"],
+    ["fd:-1,4", "endpoint.read", `${number} 4`, "-1"],
+    ["fd:12,04", "endpoint.write", `${number} 7`, "04"],
+    ["fd:3, 4", "endpoint.write", `${number} 6`, " 4"],
+    ["fd:,2147483648", "endpoint.write", `${number} 5`, "2147483648"],
     ["serial:", "endpoint.path", "the path of a device, without NUL at character 8", ""],
     ["serial:?baudRate=9600", "endpoint.path", "the path of a device, without NUL at character 8", ""],
     ["serial://COM3", "endpoint.path", "an absolute path (a relative one is serial:path) at character 10", "COM3"],
@@ -246,6 +268,8 @@ describe("Endpoint.format", () => {
       "tls://",
       "fifo:",
       "fifo:?read=",
+      "fd:",
+      "fd:3,",
       "unix:",
       "unix://",
       "unix:@",
@@ -271,7 +295,7 @@ describe("Endpoint.from", () => {
   })
 
   const object = "an endpoint or its string form"
-  const kinds = "one of tcp, tls, unix, fifo, serial, memory, stdio"
+  const kinds = "one of tcp, tls, unix, fifo, fd, serial, memory, stdio"
   const bad: ReadonlyArray<readonly [input: unknown, field: string, expected: string, actual: unknown]> = [
     [null, "endpoint", object, null],
     [undefined, "endpoint", object, undefined],
@@ -305,6 +329,19 @@ describe("Endpoint.from", () => {
       "/a&read=/b"
     ],
     [{ _tag: "fifo", read: "/a", path: "/b" }, "endpoint.path", "absent (fifo has the fields read, write)", "/b"],
+    [
+      { _tag: "fd" },
+      "endpoint.read",
+      "the number of a descriptor, or absent where there is one to write",
+      undefined
+    ],
+    [
+      { _tag: "fd", read: 3, write: "4" },
+      "endpoint.write",
+      "the number of a descriptor, or absent where there is one to read",
+      "4"
+    ],
+    [{ _tag: "fd", fd: 3 }, "endpoint.fd", "absent (fd has the fields read, write)", 3],
     [{ _tag: "serial", path: "a", baudRate: 0 }, "endpoint.baudRate", "an integer above 0", 0],
     [
       { _tag: "serial", path: "a", baudrate: 115200 },
@@ -366,10 +403,10 @@ describe("Endpoint.FromString", () => {
 
 describe("Endpoint.isHalfCloseKind", () => {
   it("knows the kinds that can half-close", () => {
-    const kinds: ReadonlyArray<Endpoint.Kind> = ["tcp", "tls", "unix", "fifo", "serial", "memory", "stdio"]
+    const kinds: ReadonlyArray<Endpoint.Kind> = ["tcp", "tls", "unix", "fifo", "fd", "serial", "memory", "stdio"]
     assert.deepStrictEqual(
       kinds.filter(Endpoint.isHalfCloseKind),
-      ["tcp", "tls", "unix", "fifo", "memory", "stdio"]
+      ["tcp", "tls", "unix", "fifo", "fd", "memory", "stdio"]
     )
   })
 })
@@ -378,6 +415,7 @@ describe("Endpoint", () => {
   it("has these names", () => {
     assert.deepStrictEqual(Object.keys(Endpoint).toSorted(), [
       "Endpoint",
+      "FdEndpoint",
       "FifoEndpoint",
       "FromString",
       "MemoryEndpoint",

@@ -10,7 +10,11 @@ import { SingleBar } from "cli-progress"
 import { Cause, Deferred, Effect, Exit, Fiber, Pull } from "effect"
 import { type Connection, Lines, Network, Protocol, TestTransport, type Transport } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
+import { execFileSync } from "node:child_process"
 import { createHash, randomUUID } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 
 const lineBytes = 128
 const batchLines = 1024
@@ -140,6 +144,22 @@ const overNetwork = (endpoint: string) =>
     return ends as unknown as readonly [Transport.HalfCloseableTransport, Transport.HalfCloseableTransport]
   })
 
+/** Both ends of two named pipes, crosswise. Once they are open nobody needs the names. */
+const overPipes = Effect.gen(function*() {
+  const folder = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+  )
+  const [there, back] = [join(folder, "there"), join(folder, "back")]
+  execFileSync("sh", ["-c", `mkfifo "$@"`, "sh", there, back])
+  const { connect } = yield* Network.Network
+  const ends = yield* Effect.all([
+    connect({ _tag: "fifo", read: back, write: there }),
+    connect({ _tag: "fifo", read: there, write: back })
+  ], { concurrency: 2 })
+  return ends as unknown as readonly [Transport.HalfCloseableTransport, Transport.HalfCloseableTransport]
+})
+
 const rows = [
   { name: "memory", abort: "reset", ends: Effect.provide(overNetwork("memory:demo"), TestTransport.layerNetwork) },
   { name: "lockstep", abort: "reset", ends: TestTransport.lockstepPair() },
@@ -158,7 +178,8 @@ const rows = [
     name: "Unix, abstract",
     abort: "end",
     ends: Effect.provide(overNetwork(`unix:@effect-transport-${randomUUID()}`), NodeTransport.layerNetwork)
-  }
+  },
+  { name: "named pipes", abort: "end", ends: Effect.provide(overPipes, NodeTransport.layerNetwork) }
 ]
 
 const format = (cells: ReadonlyArray<string>): string =>

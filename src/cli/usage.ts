@@ -13,9 +13,10 @@ import * as Terminal from "effect/Terminal"
 import { complaint } from "./report.ts"
 import * as Stderr from "./stderr.ts"
 
-export const tool = `Joins byte streams: TCP, Unix sockets and standard input and output.
+export const tool = `Joins byte streams: TCP, Unix sockets, named pipes, descriptors and standard input and output.
 
-  An endpoint is tcp://HOST:PORT, tcp://[::1]:PORT, unix:///PATH, unix:@ABSTRACT or stdio:
+  An endpoint is tcp://HOST:PORT, tcp://[::1]:PORT, unix:///PATH, unix:@ABSTRACT, stdio:, fifo:?read=PATH&write=PATH
+  (or one of the two), fd:N (a socket or terminal), or fd:N,M (reads N, writes M; fd:N, and fd:,M are one way).
   With listen: in front it accepts instead of connecting, and port 0 takes a free one.
   Exit status: 0 when all ended well, 1 when a connection failed, 2 when the command line is wrong.`
 
@@ -79,7 +80,8 @@ export const cat = `Sends stdin to a connection and prints what comes back, and 
 export const catExamples = [
   { command: "effect-transport cat tcp://127.0.0.1:7000", description: "Talk to a server" },
   { command: "printf 'ping\\n' | effect-transport cat unix:///run/app.sock", description: "Ask, and see the answer" },
-  { command: "effect-transport cat listen:tcp://0.0.0.0:7000 > file", description: "Receive a file" }
+  { command: "effect-transport cat listen:tcp://0.0.0.0:7000 > file", description: "Receive a file" },
+  { command: "effect-transport cat 'fifo:?read=/run/answers&write=/run/questions'", description: "Talk over pipes" }
 ]
 
 export const ports = `Lists the serial ports of this machine on stdout, with what is known of the device behind each.

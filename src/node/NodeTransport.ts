@@ -1,6 +1,6 @@
 /**
- * The network of this machine: TCP over IPv4 and IPv6, Unix sockets by path and abstract name, and this program's own
- * standard input and output.
+ * The network of this machine: TCP over IPv4 and IPv6, Unix sockets by path and abstract name, named pipes, descriptors
+ * that are open already, and this program's own standard input and output.
  *
  * `layer` provides one connection; `layerNetwork` provides the `Network` on which programs connect and listen. A host
  * name is resolved by Effect's `AddressResolver` and its addresses are tried as RFC 8305 says.
@@ -17,8 +17,11 @@ import { Network } from "../Network.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import type { Door, Machine, SocketTransport } from "./door.ts"
+import { fdDoor } from "./fd.ts"
+import { fifoDoor } from "./fifo.ts"
+import { guard } from "./guard.ts"
 import { type NodeOptions, resolveNodeOptions } from "./options.ts"
-import { guard, stdioDoor } from "./stdio.ts"
+import { stdioDoor } from "./stdio.ts"
 import { tcpDoor } from "./tcp.ts"
 import { unixDoor } from "./unix.ts"
 
@@ -56,6 +59,21 @@ export const layerNetworkWith = (options?: NodeOptions): Layer.Layer<Network, ne
  * input somebody reads by `process.stdin`. Pipes and sockets end with their connection, and a later one fails with
  * `NotFound`; files and terminals stay open, and are left as they were found. A descriptor that was closed when the
  * program began is the null device, whose input ends at once.
+ *
+ * `fifo:` opens what is read first and then what is written, and is there when somebody is at the other end of each. No
+ * thread waits for that: the pipes are opened non-blocking, and looked at every 16 milliseconds at the latest. With nobody
+ * there it fails with `TimedOut` after `connectTimeout` (30 seconds); an interruption closes what was open so far. What is
+ * not there is `NotFound`, what may not be opened `PermissionDenied`, and what is no pipe `InvalidOption`, all at once.
+ * The end of input is that nobody has the pipe open for writing any more, and it is final: whoever opens it later is not
+ * heard. That nobody reads any more is a `Reset`, told by the next write or the one that waits.
+ *
+ * `fd:` takes over descriptors that the process was started with or has opened. From then on they are the connection's,
+ * which closes them when it ends, whatever they are; 0 to 2 end as with `stdio:`, and standard output is guarded where it
+ * is one of them. An open that fails leaves them open, unless Node refuses the second of two: then the first is closed. A
+ * number that is not open is `NotFound`, one that another connection has is `Busy`, and one that cannot do what it is to
+ * do is `Unsupported`: a folder, a datagram socket, one that is open for the other direction alone (where `/proc` tells;
+ * elsewhere its first use fails), or a pipe or a file for both directions. Leave the number alone while the connection
+ * has it: another stream of Node on the same one would take its bytes.
  *
  * @category layers
  * @since 0.1.0
@@ -121,6 +139,8 @@ export const layerStdioGuard: Layer.Layer<never> = Layer.effectDiscard(guard)
 const doors: { readonly [K in Endpoint.Kind]?: Door<Endpoint.Kinds[K]> } = {
   tcp: tcpDoor,
   unix: unixDoor,
+  fifo: fifoDoor,
+  fd: fdDoor,
   stdio: stdioDoor
 }
 

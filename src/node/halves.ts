@@ -1,5 +1,6 @@
 /**
- * Descriptors of this process as the halves of a connection, one to read and one to write, and the wire of two halves.
+ * Descriptors of this process as the halves of a connection, one to read and one to write, and the wire of two halves. A
+ * half may be absent.
  *
  * A descriptor may be a pipe, a socket, a terminal, a file or a device. Node's own streams move the bytes of the first
  * three; files and devices go through its thread pool, since no operating system can wait for them.
@@ -75,6 +76,51 @@ export class HalvesWire implements Wire {
   }
 }
 
+/** In place of what is not there to read: its input ends at once. */
+export class AbsentReading implements ReadingHalf {
+  readonly lingers = false
+  #port: Port | undefined = undefined
+  #released: () => void = () => {}
+
+  attach(port: Port, released: () => void): void {
+    this.#port = port
+    this.#released = released
+  }
+
+  resume(): void {
+    queueMicrotask(() => this.#port?.end())
+  }
+
+  suspend(): void {}
+
+  close(): void {
+    queueMicrotask(this.#released)
+  }
+}
+
+/** In place of what is not there to write: whoever makes a connection of it ends that direction first. */
+export class AbsentWriting implements WritingHalf {
+  #port: Port | undefined = undefined
+  #released: () => void = () => {}
+
+  attach(port: Port, released: () => void): void {
+    this.#port = port
+    this.#released = released
+  }
+
+  write(): boolean {
+    throw new Error("there is nothing to write to")
+  }
+
+  end(): void {
+    this.#port?.finished()
+  }
+
+  close(): void {
+    queueMicrotask(this.#released)
+  }
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Descriptors
 // ---------------------------------------------------------------------------------------------------------------------
@@ -97,22 +143,24 @@ export const isSameSocket = (fd: number, other: number): boolean => {
   return one.isSocket() && one.dev === two.dev && one.ino === two.ino
 }
 
-/**
- * The descriptor as a half to read. It throws where Node cannot have it. `letGo` runs when the half has ended with the
- * descriptor: Node closes those of its streams above 2, and no others.
- */
-export const openReading = (fd: number, kind: DescriptorKind, letGo: () => void): ReadingHalf =>
+/** Runs when a half has ended with its descriptor, which Node may have closed; then the number may be another's at once. */
+export type LetGo = (isLeftOpen: boolean) => void
+
+/** The descriptor as a half to read. It throws where Node cannot have it. */
+export const openReading = (fd: number, kind: DescriptorKind, letGo: LetGo): ReadingHalf =>
   kind === "file"
     ? new FileReading(fd, letGo)
     : kind === "terminal"
-    ? new StreamReading(new Tty.ReadStream(fd, readOnly), false, letGo)
-    : new StreamReading(openSocket(fd, readOnly), true, letGo)
+    ? new StreamReading(notingEnd(fd, new Tty.ReadStream(fd, readOnly), letGo), false)
+    : new StreamReading(openSocket(fd, readOnly, letGo), true)
 
 /** The descriptor as a half to write; as `openReading`. */
-export const openWriting = (fd: number, kind: DescriptorKind, letGo: () => void): WritingHalf =>
+export const openWriting = (fd: number, kind: DescriptorKind, letGo: LetGo): WritingHalf =>
   kind === "file"
     ? new FileWriting(fd, letGo)
-    : new StreamWriting(kind === "terminal" ? openTerminal(fd) : openSocket(fd, writeOnly), letGo)
+    : new StreamWriting(
+      kind === "terminal" ? notingEnd(fd, openTerminal(fd), letGo) : openSocket(fd, writeOnly, letGo)
+    )
 
 const readOnly = { readable: true, writable: false }
 const writeOnly = { readable: false, writable: true }
@@ -120,7 +168,8 @@ const writeOnly = { readable: false, writable: true }
 /** A pipe or socket that is open already, half-open and not read yet. */
 export const openSocket = (
   fd: number,
-  access: { readonly readable: boolean; readonly writable: boolean }
+  access: { readonly readable: boolean; readonly writable: boolean },
+  letGo: LetGo
 ): Net.Socket => {
   const options: Net.SocketConstructorOpts & { readonly manualStart: true; readonly writableHighWaterMark: 0 } = {
     fd,
@@ -136,6 +185,7 @@ export const openSocket = (
     // It is a state of what is behind the descriptor, and other programs that share it do not expect to be turned away.
     setBlocking(socket, true)
     destroy.call(socket, error, callback)
+    letGo(isStandard(fd))
   }
   return socket
 }
@@ -149,11 +199,25 @@ const openTerminal = (fd: number): Net.Socket => {
 
 /** Node has no public way to it; where this one is missing, terminals block and pipes are left as they are. */
 const setBlocking = (socket: Net.Socket, isBlocking: boolean): void => {
-  const { _handle } = socket as unknown as {
-    readonly _handle?: { readonly setBlocking?: (isBlocking: boolean) => unknown } | null
-  }
-  _handle?.setBlocking?.(isBlocking)
+  handleOf(socket)?.setBlocking?.(isBlocking)
 }
+
+/** libuv opens a terminal anew, where it can, and leaves the descriptor that it was given. */
+const notingEnd = (fd: number, terminal: Net.Socket, letGo: LetGo): Net.Socket => {
+  const isLeftOpen = isStandard(fd) || (handleOf(terminal)?.fd ?? fd) !== fd
+  return terminal.once("close", () => letGo(isLeftOpen))
+}
+
+/** 0 to 2 are there for as long as the process is: neither Node nor libuv closes them. */
+export const isStandard = (fd: number): boolean => fd <= 2
+
+const handleOf = (socket: Net.Socket) =>
+  (socket as unknown as {
+    readonly _handle?: {
+      readonly fd?: number
+      readonly setBlocking?: (isBlocking: boolean) => unknown
+    } | null
+  })._handle
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Pipes, sockets and terminals: see `socketWire.ts` for why input is taken by overriding `push`
@@ -162,13 +226,11 @@ const setBlocking = (socket: Net.Socket, isBlocking: boolean): void => {
 class StreamReading implements ReadingHalf {
   readonly lingers: boolean
   readonly #stream: Net.Socket
-  readonly #letGo: () => void
   #flowing = false
 
-  constructor(stream: Net.Socket, lingers: boolean, letGo: () => void) {
+  constructor(stream: Net.Socket, lingers: boolean) {
     this.lingers = lingers
     this.#stream = stream
-    this.#letGo = letGo
   }
 
   attach(port: Port, released: () => void): void {
@@ -184,10 +246,7 @@ class StreamReading implements ReadingHalf {
       return this.#flowing
     }
     stream.on("error", port.broken)
-    stream.on("close", () => {
-      this.#letGo()
-      released()
-    })
+    stream.on("close", released)
   }
 
   resume(): void {
@@ -206,13 +265,11 @@ class StreamReading implements ReadingHalf {
 
 class StreamWriting implements WritingHalf {
   readonly #stream: Net.Socket
-  readonly #letGo: () => void
   #port: Port | undefined = undefined
   #isEnded = false
 
-  constructor(stream: Net.Socket, letGo: () => void) {
+  constructor(stream: Net.Socket) {
     this.#stream = stream
-    this.#letGo = letGo
   }
 
   attach(port: Port, released: () => void): void {
@@ -220,7 +277,6 @@ class StreamWriting implements WritingHalf {
     this.#port = port
     stream.on("error", port.broken)
     stream.on("close", () => {
-      this.#letGo()
       if (this.#isEnded) port.finished()
       released()
     })
@@ -261,12 +317,12 @@ const pieceBytes = 65_536
 
 /** One call at a time. The thread pool gives none back, so a half that is let go meanwhile is released after it. */
 class PoolCalls {
-  readonly #letGo: () => void
+  readonly #letGo: LetGo
   #released: (() => void) | undefined = undefined
   #isClosed = false
   #isCalling = false
 
-  constructor(letGo: () => void) {
+  constructor(letGo: LetGo) {
     this.#letGo = letGo
   }
 
@@ -296,7 +352,7 @@ class PoolCalls {
   }
 
   #release(): void {
-    this.#letGo()
+    this.#letGo(true)
     this.#released?.()
   }
 }
@@ -308,7 +364,7 @@ class FileReading implements ReadingHalf {
   #port: Port | undefined = undefined
   #flowing = false
 
-  constructor(fd: number, letGo: () => void) {
+  constructor(fd: number, letGo: LetGo) {
     this.#fd = fd
     this.#calls = new PoolCalls(letGo)
   }
@@ -353,7 +409,7 @@ class FileWriting implements WritingHalf {
   readonly #calls: PoolCalls
   #port: Port | undefined = undefined
 
-  constructor(fd: number, letGo: () => void) {
+  constructor(fd: number, letGo: LetGo) {
     this.#fd = fd
     this.#calls = new PoolCalls(letGo)
   }

@@ -1,7 +1,6 @@
 /**
  * The door of Unix sockets, by path and by abstract name.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -10,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Endpoint from "../Endpoint.ts"
 import * as TransportError from "../TransportError.ts"
-import { type Door, failedAt, listenerOf, transportOf } from "./door.ts"
+import { type Door, failedAt, listenerOf, transportOf, withinConnectTimeout } from "./door.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
 import { bindServer, type BoundServer, connectSocket, inOwnScope } from "./sockets.ts"
 
@@ -18,7 +17,13 @@ export const unixDoor: Door<Endpoint.UnixEndpoint> = {
   connect: (machine, endpoint, options) =>
     inOwnScope(Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
-        restore(withinConnectTimeout(endpoint, options)),
+        restore(
+          withinConnectTimeout(
+            connectSocket({ path: nativePath(endpoint) }, failedAt("open", Endpoint.format(endpoint))),
+            endpoint,
+            options
+          )
+        ),
         (socket) =>
           transportOf(
             socket,
@@ -44,18 +49,6 @@ export const unixDoor: Door<Endpoint.UnixEndpoint> = {
 const nativePath = ({ abstract, path }: Endpoint.UnixEndpoint): string => abstract ? `\0${path}` : path
 
 const addressOf = (endpoint: Endpoint.UnixEndpoint) => NetAddress.unixPathAddress(nativePath(endpoint))
-
-const withinConnectTimeout = (endpoint: Endpoint.UnixEndpoint, options: ResolvedNodeOptions) => {
-  const name = Endpoint.format(endpoint)
-  const timedOut = Effect.suspend(() =>
-    Effect.fail(TransportError.make("open", name, new TransportError.TimedOut({ phase: "connect" })))
-  )
-  return Duration.isZero(options.connectTimeout)
-    ? timedOut
-    : connectSocket({ path: nativePath(endpoint) }, failedAt("open", name)).pipe(
-      Effect.timeoutOrElse({ duration: options.connectTimeout, orElse: () => timedOut })
-    )
-}
 
 /**
  * The file of a listener that died is in the way of a new one: where nobody answers behind it, it is removed and binding

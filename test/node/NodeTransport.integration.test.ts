@@ -72,7 +72,6 @@ describe("connecting", () => {
   it.live("to a kind that has no door here is unsupported", () =>
     live(Effect.gen(function*() {
       assert.strictEqual(yield* reasonOf(connect("serial:///dev/ttyUSB0")), "Unsupported")
-      assert.strictEqual(yield* reasonOf(connect("fifo:?read=/tmp/a")), "Unsupported")
       assert.strictEqual(yield* reasonOf(connect("tls://127.0.0.1:443")), "Unsupported")
       assert.strictEqual(yield* reasonOf(listen("memory:x")), "Unsupported")
     })))

@@ -172,7 +172,7 @@ describe("serial", () => {
     )
   })
 
-  it("refuses what is no device: NotFound, Unsupported", () => {
+  it("refuses what is no device: NotFound, Unsupported; and a device is no pipe: InvalidOption", () => {
     seeds(
       Effect.gen(function*() {
         const { a } = yield* cabled()
@@ -180,10 +180,11 @@ describe("serial", () => {
         yield* fifo(a, "/pipe")
         return yield* a.run(Effect.all([
           seen(connect("serial:///dev/ttyS1")),
-          seen(connect("serial:///pipe"))
+          seen(connect("serial:///pipe")),
+          seen(connect("fifo:?read=/dev/ttyUSB0"))
         ]))
       }),
-      ["NotFound", "Unsupported"],
+      ["NotFound", "Unsupported", "InvalidOption"],
       1
     )
   })

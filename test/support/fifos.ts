@@ -13,9 +13,8 @@ import { reasonOf } from "../../src/node/nativeError.ts"
 /** Made many at a time, since each call is a program that starts. */
 const spare: Array<string> = []
 
-const takeFifo = (): string => {
+export const takeFifo = (): string => {
   if (spare.length === 0) {
-    dropFifos()
     const folder = mkdtempSync(join(tmpdir(), "effect-transport-fifos-"))
     folders.push(folder)
     spare.push(...Array.from({ length: 500 }, (_, i) => join(folder, String(i))))
@@ -34,7 +33,7 @@ export const dropFifos = (): void => {
 process.once("exit", dropFifos)
 
 /** Both ends of a pipe: once both are open nobody needs its name, and a new one gets a pipe of its own. */
-const openPipe = () => {
+export const openPipe = () => {
   const path = takeFifo()
   const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const writing = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)

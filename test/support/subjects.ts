@@ -7,12 +7,12 @@ import { NodeDuplex, NodeTransport } from "effect-transport/node"
 import type { TransportLaws } from "effect-transport/testing"
 import { AddressResolver, Dns } from "effect/net"
 import { randomUUID } from "node:crypto"
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { devNull, tmpdir } from "node:os"
 import { join } from "node:path"
 import { blackHole } from "./blackHole.ts"
 import { exhaustion } from "./exhaustion.ts"
-import { fifoPair } from "./fifos.ts"
+import { fifoPair, openPipe, takeFifo } from "./fifos.ts"
 
 type NetworkService = Network.Network["Service"]
 
@@ -65,6 +65,14 @@ const handles: Effect.Effect<ReadonlyArray<string>> = Effect.sync(() =>
   process.getActiveResourcesInfo().filter((name) => /TCP|Pipe|Connect|Shutdown|Write/.test(name))
 )
 
+/** Those, and every descriptor of this process. */
+const held: Effect.Effect<ReadonlyArray<string>> = Effect.map(
+  handles,
+  (
+    handles
+  ) => [...handles, ...(existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").map(() => "descriptor") : [])]
+)
+
 const unixPath = () => join(tmpdir(), `effect-transport-${randomUUID()}.sock`)
 const abstractName = () => `unix:@effect-transport-${randomUUID()}`
 
@@ -88,6 +96,7 @@ const busy = (layer: Layer.Layer<Network.Network>, endpoint: () => string): Tran
   )
 
 const noTime: NodeTransport.NodeOptions = { connectTimeout: 0 }
+const littleTime: NodeTransport.NodeOptions = { connectTimeout: 30 }
 
 const failingTcp = (host: string, foreign: string): ReadonlyArray<TransportLaws.FailingOpen> => [
   failing(machine, "a port that nobody listens on", ({ connect, listen }) =>
@@ -232,6 +241,91 @@ const throughDuplex = ({ capabilities, pair, resources }: TransportLaws.Subject)
   capabilities: { halfClose: capabilities.halfClose, reset: capabilities.reset }
 })
 
+/** Two pipes, crosswise. Once both ends are open nobody needs their names. */
+const fifoDoorPair: TransportLaws.Subject["pair"] = (options) =>
+  Effect.gen(function*() {
+    const { connect } = yield* networkOf(machine)
+    const [there, back] = [takeFifo(), takeFifo()]
+    return yield* Effect.all([
+      connect({ _tag: "fifo", read: back, write: there }, options),
+      connect({ _tag: "fifo", read: there, write: back }, options)
+    ], { concurrency: 2 })
+  })
+
+const fdPair: TransportLaws.Subject["pair"] = (options) =>
+  Effect.gen(function*() {
+    const { connect } = yield* networkOf(machine)
+    const [there, back] = [openPipe(), openPipe()]
+    const end = (read: number, write: number) =>
+      // An open that fails leaves them to us.
+      Effect.onError(connect({ _tag: "fd", read, write }, options), () =>
+        Effect.sync(() => {
+          closeSync(read)
+          closeSync(write)
+        }))
+    return yield* Effect.all([end(back.reading, there.writing), end(there.reading, back.writing)], {
+      mode: "result"
+    }).pipe(Effect.flatMap(([a, b]) => Effect.all([Effect.fromResult(a), Effect.fromResult(b)])))
+  })
+
+const openHere = (path: string, flags: string | number): Effect.Effect<number, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => openSync(path, flags)),
+    (fd) => Effect.sync(() => closeSync(fd))
+  )
+
+const withPipe = <A, E, R>(use: (path: string) => Effect.Effect<A, E, R>) => Effect.suspend(() => use(takeFifo()))
+
+const failingFifo: ReadonlyArray<TransportLaws.FailingOpen> = [
+  failing(
+    machine,
+    "a path that is not there",
+    ({ connect }) => withPipe((path) => connect({ _tag: "fifo", read: path, write: unixPath() })),
+    "NotFound"
+  ),
+  failing(machine, "a file that is no pipe", ({ connect }) =>
+    withFolder((folder) => {
+      writeFileSync(join(folder, "file"), "")
+      return connect(`fifo:?write=${folder}/file`)
+    }), "InvalidOption"),
+  failing(
+    machine,
+    "a pipe that nobody writes to",
+    ({ connect }) => withPipe((path) => connect(`fifo:?read=${path}`, littleTime)),
+    "TimedOut"
+  ),
+  failing(
+    machine,
+    "a pipe that nobody reads",
+    ({ connect }) => withPipe((path) => connect(`fifo:?write=${path}`, littleTime)),
+    "TimedOut"
+  ),
+  failing(machine, "no time to connect", ({ connect }) => connect("fifo:?read=/nowhere", noTime), "TimedOut"),
+  failing(machine, "listening", ({ listen }) => listen("fifo:?read=/nowhere"), "Unsupported")
+]
+
+const failingFd: ReadonlyArray<TransportLaws.FailingOpen> = [
+  failing(machine, "a descriptor that is not open", ({ connect }) => connect("fd:1000000"), "NotFound"),
+  failing(
+    machine,
+    "a folder",
+    ({ connect }) => Effect.flatMap(openHere("/", "r"), (fd) => connect({ _tag: "fd", read: fd })),
+    "Unsupported"
+  ),
+  failing(
+    machine,
+    "a descriptor that cannot be written to",
+    ({ connect }) => Effect.flatMap(openHere(devNull, "r"), (fd) => connect(`fd:,${fd}`)),
+    "Unsupported"
+  ),
+  failing(machine, "a descriptor that another connection has", ({ connect }) =>
+    Effect.suspend(() => {
+      const { reading, writing } = openPipe()
+      return Effect.andThen(connect(`fd:${reading},${writing}`), connect(`fd:,${writing}`))
+    }), "Busy"),
+  failing(machine, "listening", ({ listen }) => listen("fd:3"), "Unsupported")
+]
+
 const virtual = { halfClose: true, reset: true, virtualTime: true }
 
 const memory: TransportLaws.Subject = {
@@ -262,6 +356,19 @@ export const subjects: Readonly<Record<string, TransportLaws.Subject>> = {
     ],
     resources: handles,
     // A pipe has no reset to show, and no addresses.
+    capabilities: { halfClose: true, reset: false }
+  },
+  fifo: {
+    pair: fifoDoorPair,
+    failingOpens: failingFifo,
+    resources: held,
+    capabilities: { halfClose: true, reset: false }
+  },
+  // As a shell gives them to a program; see `fdProgram.ts` for sockets.
+  fd: {
+    pair: fdPair,
+    failingOpens: failingFd,
+    resources: held,
     capabilities: { halfClose: true, reset: false }
   },
   duplexMemory: throughDuplex(memory),

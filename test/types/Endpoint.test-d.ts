@@ -15,6 +15,7 @@ describe("Endpoint", () => {
     expectTypeOf<typeof Endpoint.TcpEndpoint.Type>().toEqualTypeOf<Endpoint.TcpEndpoint>()
     expectTypeOf<typeof Endpoint.TlsEndpoint.Type>().toEqualTypeOf<Endpoint.TlsEndpoint>()
     expectTypeOf<typeof Endpoint.FifoEndpoint.Type>().toEqualTypeOf<Endpoint.FifoEndpoint>()
+    expectTypeOf<typeof Endpoint.FdEndpoint.Type>().toEqualTypeOf<Endpoint.FdEndpoint>()
     expectTypeOf<typeof Endpoint.UnixEndpoint.Type>().toEqualTypeOf<Endpoint.UnixEndpoint>()
     expectTypeOf<typeof Endpoint.SerialEndpoint.Type>().toEqualTypeOf<Endpoint.SerialEndpoint>()
     expectTypeOf<typeof Endpoint.MemoryEndpoint.Type>().toEqualTypeOf<Endpoint.MemoryEndpoint>()
@@ -24,7 +25,7 @@ describe("Endpoint", () => {
 
   it("has a kind for each tag", () => {
     expectTypeOf<{ [K in Endpoint.Kind]: Endpoint.Kinds[K]["_tag"] }>().toEqualTypeOf<{ [K in Endpoint.Kind]: K }>()
-    expectTypeOf<Endpoint.HalfCloseKind>().toEqualTypeOf<"tcp" | "tls" | "unix" | "fifo" | "memory" | "stdio">()
+    expectTypeOf<Endpoint.HalfCloseKind>().toEqualTypeOf<"tcp" | "tls" | "unix" | "fifo" | "fd" | "memory" | "stdio">()
   })
 })
 
@@ -37,6 +38,8 @@ describe("Endpoint.KindOf", () => {
     expectTypeOf(open("stdio:")).toEqualTypeOf<"stdio">()
     expectTypeOf(open("tls://example.com:443")).toEqualTypeOf<"tls">()
     expectTypeOf(open("fifo:?read=/a&write=/b")).toEqualTypeOf<"fifo">()
+    expectTypeOf(open("fd:3,4")).toEqualTypeOf<"fd">()
+    expectTypeOf(open({ _tag: "fd", read: 3, write: 3 })).toEqualTypeOf<"fd">()
     expectTypeOf(open({ _tag: "fifo", write: "/b" })).toEqualTypeOf<"fifo">()
     expectTypeOf(open(`tcp://127.0.0.1:${port}`)).toEqualTypeOf<"tcp">()
     expectTypeOf(open(`serial:${text}`)).toEqualTypeOf<"serial">()
@@ -55,11 +58,11 @@ describe("Endpoint.KindOf", () => {
 describe("Endpoint.Check", () => {
   it("says what is wrong with a scheme", () => {
     expectTypeOf<Endpoint.Check<"tpc://127.0.0.1:1">>().toEqualTypeOf<
-      `unknown endpoint scheme in "tpc://127.0.0.1:1": use tcp, tls, unix, fifo, serial, memory or stdio`
+      `unknown endpoint scheme in "tpc://127.0.0.1:1": use tcp, tls, unix, fifo, fd, serial, memory or stdio`
     >()
     // The message names them all.
     expectTypeOf<Endpoint.Kind>().toEqualTypeOf<
-      "tcp" | "tls" | "unix" | "fifo" | "serial" | "memory" | "stdio"
+      "tcp" | "tls" | "unix" | "fifo" | "fd" | "serial" | "memory" | "stdio"
     >()
   })
 
@@ -82,6 +85,8 @@ describe("Endpoint.Check", () => {
     open({ _tag: "stdio", path: "/a" })
     // @ts-expect-error a pipe has no path of its own
     open({ _tag: "fifo", read: "/a", path: "/b" })
+    // @ts-expect-error a descriptor is a number
+    open({ _tag: "fd", read: "3" })
     // @ts-expect-error a misspelt field
     open({ _tag: "serial", path: "/a", baudRate: 1, baudrate: 1 })
   })

@@ -56,6 +56,11 @@ const open = (
       if (path === undefined) continue
       const pipe = pipeAt(machine, path)
       if (pipe instanceof NativeError) return fail(openingReasonOf(pipe, path), pipe)
+      if (pipe === undefined) {
+        return fail(
+          new TransportError.InvalidOption({ field: `endpoint.${mode}`, expected: "the path of a pipe", actual: path })
+        )
+      }
       pipes[mode] = pipe
     }
     return awaiting<Ends>((resume) => {
@@ -82,9 +87,10 @@ const open = (
   })
 }
 
-const pipeAt = ({ host }: Machine, path: string): Pipe | NativeError => {
+/** Nothing, where it is something else. */
+const pipeAt = ({ host }: Machine, path: string): Pipe | NativeError | undefined => {
   const file = host.files.get(path)
   if (file === undefined) return new NativeError("ENOENT", "there is no such pipe")
   if (host.denied.has(path)) return new NativeError("EACCES", "permission denied")
-  return file instanceof Pipe ? file : new NativeError("EINVAL", "it is no pipe")
+  return file instanceof Pipe ? file : undefined
 }

@@ -1,0 +1,325 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Fiber, type Scope } from "effect"
+import { Network, Transport, type TransportError } from "effect-transport"
+import { NodeTransport } from "effect-transport/node"
+import { createHash, randomBytes } from "node:crypto"
+import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { readFile } from "node:fs/promises"
+import * as Net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { dropFifos, takeFifo } from "../support/fifos.ts"
+import { run } from "../support/programs.ts"
+import { describeWith } from "../support/systemPrograms.ts"
+
+afterAll(dropFifos)
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+const bytes = (text: string) => new TextEncoder().encode(text)
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+const connect = (endpoint: string, options?: NodeTransport.NodeOptions) =>
+  Effect.flatMap(Network.Network, (network) => network.connect(endpoint, options as Transport.TransportOptions))
+
+const test = (name: string, effect: () => Effect.Effect<void, unknown, Network.Network | Scope.Scope>) =>
+  it.live(name, () => Effect.scoped(effect()).pipe(Effect.provide(NodeTransport.layerNetwork)))
+
+const shell = (script: string) => run("sh", ["-c", script])
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+/** Opened here, by hand. */
+const openHere = (path: string, flags: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => openSync(path, flags | constants.O_NONBLOCK)),
+    (fd) => Effect.sync(() => closeSync(fd))
+  )
+
+const failureOf = <A, R>(effect: Effect.Effect<A, TransportError.TransportError, R>) =>
+  Effect.map(Effect.exit(effect), (exit) => {
+    assert.isTrue(Exit.isFailure(exit))
+    const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+    return error as TransportError.TransportError
+  })
+
+const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
+/** What this process holds. */
+const held = () =>
+  readdirSync("/proc/self/fd").length +
+  process.getActiveResourcesInfo().filter((name) => /Pipe|Write|TTY|FSReq/.test(name)).length
+
+/** A program of an earlier test may still be on its way out, so it can only be less. */
+const holdsNoMoreThan = (before: number) =>
+  Effect.gen(function*() {
+    for (let turns = 0; turns < 1000 && held() > before; turns++) yield* turn
+    assert.isAtMost(held(), before)
+  })
+
+describe("fifo: with programs of others", () => {
+  const peers: ReadonlyArray<readonly [program: string, script: (from: string, to: string) => string]> = [
+    ["cat", (from, to) => `cat < ${from} > ${to}`],
+    ["cat that opens them in the other order", (from, to) => `exec > ${to}; cat ${from}`],
+    ["dd", (from, to) => `dd if=${from} of=${to} bs=65536 2> /dev/null`]
+  ]
+  const carries = (program: string, script: (from: string, to: string) => string) =>
+    test(`carries 8 MiB both ways through ${program}`, () =>
+      Effect.gen(function*() {
+        const [there, back] = [takeFifo(), takeFifo()]
+        const peer = yield* shell(script(there, back))
+        const transport = yield* connect(`fifo:?read=${back}&write=${there}`)
+        assert.isTrue(Transport.isHalfCloseable(transport))
+        const sent = randomBytes(8_388_608)
+        const sending = yield* Effect.forkScoped(
+          Effect.andThen(transport.write(sent), (transport as Transport.HalfCloseableTransport).halfClose)
+        )
+        assert.strictEqual(sha256(yield* Transport.readUntilEnd(transport)), sha256(sent))
+        yield* Fiber.join(sending)
+        yield* transport.closed
+        assert.strictEqual(yield* peer.exited, 0)
+      }))
+  for (const [program, script] of peers) carries(program, script)
+  describeWith(["socat"], "socat", () => {
+    carries("socat", (from, to) => `socat -u OPEN:${from},rdonly OPEN:${to},wronly`)
+  })
+
+  test("two that open two pipes crosswise talk, half-close and end", () =>
+    Effect.gen(function*() {
+      const [a, b] = [takeFifo(), takeFifo()]
+      const side = (endpoint: string, hello: string) =>
+        Effect.gen(function*() {
+          const transport = yield* connect(endpoint)
+          yield* transport.write(bytes(hello))
+          yield* (transport as Transport.HalfCloseableTransport).halfClose
+          return text(yield* Transport.readUntilEnd(transport))
+        })
+      assert.deepStrictEqual(
+        yield* Effect.all([side(`fifo:?read=${a}&write=${b}`, "one"), side(`fifo:?read=${b}&write=${a}`, "two")], {
+          concurrency: 2
+        }),
+        ["two", "one"]
+      )
+    }))
+})
+
+describe("fifo: one way", () => {
+  test("what is only read cannot be written to, and what is only written ends at once", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const [reader, writer] = yield* Effect.all([connect(`fifo:?read=${path}`), connect(`fifo:?write=${path}`)], {
+        concurrency: 2
+      })
+      const refused = yield* failureOf(reader.write(bytes("x")))
+      assert.strictEqual(refused.reason._tag, "Closed")
+      assert.strictEqual(refused.delivery, "NotSent")
+      assert.strictEqual((yield* Transport.readUntilEnd(writer)).length, 0)
+      yield* writer.write(bytes("still"))
+      yield* writer.close
+      assert.strictEqual(text(yield* Transport.readUntilEnd(reader)), "still")
+      yield* reader.closed
+    }))
+
+  test("what came before the first read is kept, also from a writer that has left", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const peer = yield* shell(`printf early > ${path}`)
+      const reader = yield* connect(`fifo:?read=${path}`)
+      yield* peer.exited
+      yield* turn
+      assert.strictEqual(text(yield* Transport.readUntilEnd(reader)), "early")
+    }))
+
+  test("a writer that left before it wrote anything is an end", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const opening = yield* Effect.forkScoped(connect(`fifo:?read=${path}`))
+      assert.strictEqual(yield* (yield* shell(`: > ${path}`)).exited, 0)
+      assert.strictEqual((yield* Transport.readUntilEnd(yield* Fiber.join(opening))).length, 0)
+    }))
+
+  test("a writer that has nothing to say yet is there all the same, and its end comes with it", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const peer = yield* shell(`exec > ${path}; read go`)
+      const reader = yield* connect(`fifo:?read=${path}`)
+      peer.child.stdin!.end("\n")
+      assert.strictEqual((yield* Transport.readUntilEnd(reader)).length, 0)
+    }))
+})
+
+describe("fifo: that breaks", () => {
+  test("by a reader that goes away is a Reset", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const peer = yield* shell(`head -c 10 < ${path} > /dev/null`)
+      const writer = yield* connect(`fifo:?write=${path}`)
+      yield* writer.write(new Uint8Array(10))
+      assert.strictEqual(yield* peer.exited, 0)
+      const broken = yield* failureOf(Effect.forever(writer.write(new Uint8Array(10_000))))
+      assert.strictEqual(broken.reason._tag, "Reset")
+      assert.strictEqual(
+        (yield* failureOf(writer.closed)).message,
+        `close fifo:?write=${path}: the peer reset the connection`
+      )
+    }))
+
+  test("by a reader that goes away while a write waits is a Reset too", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const peer = yield* shell(`exec < ${path}; read line; echo got; exec sleep 60`)
+      const writer = yield* connect(`fifo:?write=${path}`)
+      yield* writer.write(bytes("line\n"))
+      yield* peer.printed(/got/)
+      const waiting = yield* Effect.forkScoped(failureOf(writer.write(new Uint8Array(1_048_576))))
+      yield* turn
+      peer.child.kill("SIGKILL")
+      assert.strictEqual((yield* Fiber.join(waiting)).reason._tag, "Reset")
+    }))
+})
+
+describe("fifo: with nobody at the other end", () => {
+  for (const query of [["read"], ["write"], ["read", "write"]]) {
+    test(`is TimedOut (${query.join(" and ")}), and leaves nothing`, () =>
+      Effect.gen(function*() {
+        const endpoint = `fifo:?${query.map((mode) => `${mode}=${takeFifo()}`).join("&")}`
+        const before = held()
+        const error = yield* failureOf(Effect.scoped(connect(endpoint, { connectTimeout: "50 millis" })))
+        assert.strictEqual(error.message, `open ${endpoint}: the time limit for connect passed`)
+        yield* holdsNoMoreThan(before)
+      }))
+  }
+
+  test("can be interrupted with one of two ends open, which is closed then", () =>
+    Effect.gen(function*() {
+      const [a, b] = [takeFifo(), takeFifo()]
+      const opening = yield* Effect.forkScoped(Effect.scoped(connect(`fifo:?read=${a}&write=${b}`)))
+      // It is open to read: somebody who writes there can come.
+      const peer = yield* shell(`trap '' PIPE; exec > ${a}; echo here >&2; read go; echo lost || echo gone >&2`)
+      yield* peer.printed(/here/)
+      yield* Fiber.interrupt(opening)
+      peer.child.stdin!.end("\n")
+      yield* peer.printed(/gone/)
+    }))
+
+  test("takes no thread of Node's pool, however many wait", () =>
+    Effect.gen(function*() {
+      const waiting = yield* Effect.forEach(
+        Array.from({ length: 32 }),
+        () => Effect.forkScoped(Effect.scoped(connect(`fifo:?read=${takeFifo()}&write=${takeFifo()}`)))
+      )
+      yield* Effect.promise(() => Promise.all(Array.from({ length: 8 }, () => readFile(import.meta.filename))))
+      yield* Fiber.interruptAll(waiting)
+    }))
+
+  test("is not waited for with no time, and nothing is opened", () =>
+    Effect.gen(function*() {
+      const error = yield* failureOf(Effect.scoped(connect("fifo:?read=/nowhere", { connectTimeout: 0 })))
+      assert.strictEqual(error.reason._tag, "TimedOut")
+    }))
+})
+
+describe("fifo: that cannot be opened", () => {
+  test("is refused at once, by name", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      writeFileSync(join(path, "file"), "")
+      const server = Net.createServer().listen(join(path, "socket"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+      yield* Effect.callback<void>((resume) => void server.on("listening", () => resume(Effect.void)))
+      const messages: ReadonlyArray<readonly [query: string, reason: string, message: string]> = [
+        [`read=${path}/none`, "NotFound", `${path}/none does not exist`],
+        [`write=${path}/none`, "NotFound", `${path}/none does not exist`],
+        [`read=${takeFifo()}&write=${path}/none`, "NotFound", `${path}/none does not exist`],
+        [`read=${path}/file/none`, "NotFound", `${path}/file/none does not exist`],
+        [`read=${path}`, "InvalidOption", `endpoint.read must be the path of a pipe, and is "${path}"`],
+        [`write=${path}/file`, "InvalidOption", `endpoint.write must be the path of a pipe, and is "${path}/file"`],
+        [`write=${path}/socket`, "InvalidOption", `endpoint.write must be the path of a pipe, and is "${path}/socket"`],
+        ["write=/dev/null", "InvalidOption", "endpoint.write must be the path of a pipe, and is \"/dev/null\""]
+      ]
+      const before = held()
+      for (const [query, reason, message] of messages) {
+        const error = yield* failureOf(Effect.scoped(connect(`fifo:?${query}`)))
+        assert.strictEqual(error.reason._tag, reason)
+        assert.strictEqual(error.message, `open fifo:?${query}: ${message}`)
+      }
+      yield* holdsNoMoreThan(before)
+    }))
+
+  it.live("without permission is PermissionDenied", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const path = takeFifo()
+      // Root may open anything, so it is given up first, once all is loaded.
+      const program = yield* run(process.execPath, [
+        "-C",
+        "effect-transport-source",
+        "--input-type=module",
+        "-e",
+        `import { Cause, Effect } from "effect"
+         import { Network } from "effect-transport"
+         import { NodeTransport } from "effect-transport/node"
+         import { chmodSync } from "node:fs"
+         chmodSync(${JSON.stringify(path)}, 0)
+         if (process.getuid() === 0) process.setuid(65534)
+         Effect.runPromise(Effect.scoped(Effect.flatMap(Network.Network, (it) => it.connect("fifo:?read=${path}"))).pipe(
+           Effect.flip,
+           Effect.map((error) => console.log(error.reason._tag)),
+           Effect.provide(NodeTransport.layerNetwork)
+         ))`
+      ])
+      yield* program.exited
+      assert.strictEqual(program.output(), "PermissionDenied\n")
+    })))
+
+  test("cannot be listened on", () =>
+    Effect.gen(function*() {
+      const { listen } = yield* Network.Network
+      const error = yield* failureOf(Effect.scoped(listen("fifo:?read=/a")))
+      assert.strictEqual(error.message, "listen fifo:?read=/a: listening on fifo is not supported here")
+    }))
+})
+
+describe("fifo: 200 times opened and ended", () => {
+  const crosswise = (a: string, b: string, options?: NodeTransport.NodeOptions) =>
+    Effect.all([connect(`fifo:?read=${a}&write=${b}`, options), connect(`fifo:?read=${b}&write=${a}`, options)], {
+      concurrency: 2
+    })
+
+  type Ending = (a: string, b: string) => Effect.Effect<unknown, unknown, Network.Network | Scope.Scope>
+  const endings: Record<string, Ending> = {
+    "a close": (a, b) =>
+      Effect.flatMap(crosswise(a, b), ([one, two]) => Effect.all([one.close, two.close], { concurrency: 2 })),
+    "an abort": (a, b) => Effect.flatMap(crosswise(a, b), ([one]) => one.abort),
+    "the scope": (a, b) => crosswise(a, b, { linger: { duration: 0 } }),
+    "a failure": (a, b) => Effect.flip(Effect.scoped(Effect.andThen(crosswise(a, b), Effect.fail("the user's own")))),
+    "a peer that goes away": (a, b) =>
+      Effect.gen(function*() {
+        const peer = openSync(a, constants.O_RDWR | constants.O_NONBLOCK)
+        const transport = yield* connect(`fifo:?read=${a}`)
+        closeSync(peer)
+        yield* Transport.readUntilEnd(transport)
+        yield* openHere(b, constants.O_RDONLY)
+      }),
+    "an interruption while it opens": (a, b) =>
+      Effect.gen(function*() {
+        const opening = yield* Effect.forkChild(Effect.scoped(connect(`fifo:?read=${a}&write=${b}`)), {
+          startImmediately: true
+        })
+        yield* Fiber.interrupt(opening)
+      }),
+    "an open that fails": (a) => Effect.flip(Effect.scoped(connect(`fifo:?read=${a}&write=/nowhere`)))
+  }
+  for (const [name, ending] of Object.entries(endings)) {
+    test(`by ${name}, leaves nothing`, () =>
+      Effect.gen(function*() {
+        const [a, b] = [takeFifo(), takeFifo()]
+        yield* Effect.scoped(ending(a, b))
+        yield* Effect.andThen(turn, turn)
+        const before = held()
+        for (let i = 0; i < 200; i++) yield* Effect.scoped(ending(a, b))
+        yield* holdsNoMoreThan(before)
+      }))
+  }
+})

@@ -1,0 +1,97 @@
+/**
+ * A program on descriptors that it was given: see `fd.integration.test.ts`. What it has to say it prints, one line each.
+ */
+import { Cause, Effect, Exit } from "effect"
+import { Connection, Network, Transport, type TransportError } from "effect-transport"
+import { NodeTransport } from "effect-transport/node"
+import { TransportLaws } from "effect-transport/testing"
+import { readdirSync, writeSync } from "node:fs"
+
+const say = (line: string): Effect.Effect<void> => Effect.sync(() => writeSync(1, `${line}\n`))
+
+const outcome = <A, R>(effect: Effect.Effect<A, TransportError.TransportError, R>): Effect.Effect<string, never, R> =>
+  Effect.map(Effect.exit(effect), (exit) => {
+    if (Exit.isSuccess(exit)) return "success"
+    const error = Cause.squash(exit.cause) as TransportError.TransportError
+    return `${error.reason._tag}: ${error.message}`
+  })
+
+const connect = (endpoint: string, options?: Transport.TransportOptions) =>
+  Effect.map(
+    Effect.flatMap(Network.Network, (network) => network.connect(endpoint, options)),
+    (transport) => transport as Transport.HalfCloseableTransport
+  )
+
+/** Node's next turns: a descriptor is let go in one of them. */
+const turns = Effect.forEach(
+  Array.from({ length: 4 }),
+  () => Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void))),
+  { discard: true }
+)
+
+const isOpen = (fd: string) => readdirSync("/proc/self/fd").includes(fd)
+
+const [, , name = "", ...args] = process.argv
+
+const programs: Record<string, Effect.Effect<unknown, TransportError.TransportError, Network.Network>> = {
+  /** Sends back all that comes. */
+  echo: Effect.scoped(Effect.gen(function*() {
+    const transport = yield* connect(args[0]!)
+    yield* Connection.copy(transport, transport)
+    yield* transport.close
+    yield* say(`closed: ${yield* outcome(transport.closed)}`)
+  })),
+  /** Says whether one could connect, and which descriptors are left. */
+  open: Effect.gen(function*() {
+    for (const endpoint of args) yield* say(`${endpoint}: ${yield* outcome(Effect.scoped(connect(endpoint)))}`)
+    yield* turns
+    yield* say(`open: ${["30", "31"].filter(isOpen).join()}`)
+  }),
+  /** A second connection while there is one. */
+  twice: Effect.scoped(Effect.gen(function*() {
+    const first = yield* connect(args[0]!)
+    for (const endpoint of args.slice(1)) yield* say(`${endpoint}: ${yield* outcome(Effect.scoped(connect(endpoint)))}`)
+    yield* first.write(new TextEncoder().encode("still here"))
+  })),
+  /** Ends our direction, and reads on. */
+  halfClose: Effect.scoped(Effect.gen(function*() {
+    const transport = yield* connect(args[0]!)
+    yield* transport.write(new TextEncoder().encode("question"))
+    yield* transport.halfClose
+    yield* say(`read ${new TextDecoder().decode(yield* Transport.readUntilEnd(transport))}`)
+  })),
+  /** Writes until it cannot. */
+  flood: Effect.scoped(Effect.gen(function*() {
+    const transport = yield* connect(args[0]!)
+    yield* say(`write: ${yield* outcome(Effect.forever(transport.write(new Uint8Array(10_000))))}`)
+  })),
+  /** The laws, over pairs of sockets: those from the first number on, two by two. Those about leaks would use up too many. */
+  laws: Effect.gen(function*() {
+    let next = Number(args[0])
+    const last = Number(args[1])
+    const network = yield* Network.Network
+    const subject: TransportLaws.Subject = {
+      pair: (options) =>
+        Effect.suspend(() => {
+          if (next >= last) return Effect.die(new Error("no descriptors are left"))
+          const [a, b] = [next, next + 1]
+          next += 2
+          return Effect.all([
+            network.connect({ _tag: "fd", read: a, write: a }, options),
+            network.connect({ _tag: "fd", read: b, write: b }, options)
+          ])
+        }),
+      capabilities: { halfClose: true, reset: false }
+    }
+    let held = 0
+    for (const law of TransportLaws.make(subject)) {
+      if (law.missing.length > 0) continue
+      const exit = yield* Effect.exit(law.test)
+      if (Exit.isSuccess(exit)) held++
+      else yield* say(`law ${law.number} BROKEN: ${Cause.pretty(exit.cause)}`)
+    }
+    yield* say(`${held} laws hold`)
+  })
+}
+
+await Effect.runPromise(programs[name]!.pipe(Effect.provide(NodeTransport.layerNetwork)))

@@ -1,0 +1,8 @@
+import { transportLaws } from "effect-transport/vitest"
+import { afterAll } from "vitest"
+import { dropFifos } from "../support/fifos.ts"
+import { subjects } from "../support/subjects.ts"
+
+afterAll(dropFifos)
+
+transportLaws("fd", subjects.fd!)
