@@ -1,6 +1,6 @@
 /**
- * The network of this machine: TCP over IPv4 and IPv6, Unix sockets by path and abstract name, and this program's own
- * standard input and output.
+ * The network of this machine: TCP over IPv4 and IPv6, Unix sockets by path and abstract name, this program's own
+ * standard input and output, and programs that are started to be talked to.
  *
  * `layer` provides one connection; `layerNetwork` provides the `Network` on which programs connect and listen. A host
  * name is resolved by Effect's `AddressResolver` and its addresses are tried as RFC 8305 says.
@@ -17,12 +17,13 @@ import { Network } from "../Network.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import type { Door, Machine, SocketTransport } from "./door.ts"
+import { execDoor } from "./exec.ts"
 import { type NodeOptions, resolveNodeOptions } from "./options.ts"
 import { guard, stdioDoor } from "./stdio.ts"
 import { tcpDoor } from "./tcp.ts"
 import { unixDoor } from "./unix.ts"
 
-export type { NodeOptions } from "./options.ts"
+export type { ChildOptions, NodeOptions } from "./options.ts"
 
 /**
  * The network of this machine, with Node's resolver.
@@ -121,7 +122,8 @@ export const layerStdioGuard: Layer.Layer<never> = Layer.effectDiscard(guard)
 const doors: { readonly [K in Endpoint.Kind]?: Door<Endpoint.Kinds[K]> } = {
   tcp: tcpDoor,
   unix: unixDoor,
-  stdio: stdioDoor
+  stdio: stdioDoor,
+  exec: execDoor
 }
 
 /** An option that is undefined is one that was not given, and leaves the network's own in force. */
