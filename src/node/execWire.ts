@@ -34,6 +34,7 @@ export class ExecWire implements Wire {
   #isOver = false
   #brokenBy: unknown = undefined
   #leftBytes = 0
+  readonly #released: () => void
   #grace: NodeJS.Timeout | undefined = undefined
 
   constructor(program: Program, reading: StreamReading, writing: StreamWriting, port: Port) {
@@ -41,12 +42,14 @@ export class ExecWire implements Wire {
     this.#port = port
     this.#reading = reading
     this.#writing = writing
-    let left = 4
+    // Also where all of the program is gone the transport lets go first: until then its writes fail by name.
+    let left = 5
     const released = () => {
       if (--left > 0) return
       clearTimeout(this.#grace)
       port.released()
     }
+    this.#released = released
     reading.attach({ ...port, data: (chunk) => this.#onData(chunk), end: () => this.#onOutputEnd() }, () => {
       Deferred.doneUnsafe(program.outputEnded, Exit.void)
       released()
@@ -111,6 +114,7 @@ export class ExecWire implements Wire {
     clearTimeout(this.#grace)
     this.#writing.close()
     this.#program.letGo()
+    queueMicrotask(this.#released)
   }
 
   #onData(chunk: Uint8Array): void {

@@ -53,7 +53,7 @@ const pairThroughProgram: TransportLaws.Subject["pair"] = (options) =>
     const endpoint = {
       _tag: "exec",
       command: "socat",
-      args: ["-b", "65536", "-t", "3600", "-", `UNIX:${path}`]
+      args: ["-b", "65536", "-t", "3600", "-,shut-close", `UNIX:${path}`]
     } as const
     const given: NodeTransport.NodeOptions = { ...options, child }
     const [a, b] = yield* Effect.all([connect(endpoint, given), listener.accept], { concurrency: 2 })
@@ -61,7 +61,13 @@ const pairThroughProgram: TransportLaws.Subject["pair"] = (options) =>
     return [a, b] as const
   })
 
-const child: NodeTransport.ChildOptions = { stderr: "ignore", endTimeout: 100, killTimeout: 100 }
+const child: NodeTransport.ChildOptions = {
+  stderr: "ignore",
+  endTimeout: 100,
+  killTimeout: 100,
+  exitGrace: 50,
+  exitStatus: "ignore"
+}
 
 /** Each listener has a network of its own. */
 const listenerOver = (
