@@ -20,7 +20,7 @@ import { ExecWire } from "./execWire.ts"
 import { StreamReading, StreamWriting } from "./halves.ts"
 import { reasonOf } from "./nativeError.ts"
 import type { ChildOptions, ResolvedNodeOptions } from "./options.ts"
-import { type Program, ProgramFailed, start } from "./program.ts"
+import { type Program, ProgramFailed, start, type StderrListener } from "./program.ts"
 import { inOwnScope } from "./sockets.ts"
 
 export const execDoor: Door<Endpoint.ExecEndpoint> = {
@@ -49,7 +49,7 @@ export const openProgram = (
 ): Effect.Effect<HalfCloseableTransport, TransportError.TransportError, Scope.Scope> => {
   const name = Endpoint.format(endpoint)
   return inOwnScope(Effect.uninterruptible(Effect.gen(function*() {
-    const onStderr = yield* stderrHandler(options.child.stderr, endpoint)
+    const onStderr = yield* stderrListener(options.child.stderr, endpoint)
     // It outlives the transport: the scope ends when the program has, whichever way the transport let go of it.
     const program = yield* Effect.acquireRelease(startProgram(endpoint, options, name, onStderr), ({ gone }) => gone)
     const reading = new StreamReading(program.stdout, true, () => {})
@@ -72,7 +72,7 @@ const startProgram = (
   endpoint: Endpoint.ExecEndpoint,
   options: ResolvedNodeOptions,
   name: string,
-  onStderr: (chunk: Uint8Array) => void
+  onStderr: StderrListener
 ): Effect.Effect<Program, TransportError.TransportError> =>
   Effect.callback((resume) => {
     const program = start(endpoint, options.child, onStderr, (cause) => {
@@ -88,24 +88,32 @@ const startProgram = (
 
 const lineMax = 4096
 
-const stderrHandler = (
+const stderrListener = (
   stderr: NonNullable<ChildOptions["stderr"]>,
   { command }: Endpoint.ExecEndpoint
-): Effect.Effect<(chunk: Uint8Array) => void> => {
-  if (typeof stderr === "function") return Effect.succeed(stderr)
-  if (stderr !== "log") return Effect.succeed(() => {})
+): Effect.Effect<StderrListener> => {
+  if (typeof stderr === "function") return Effect.succeed({ data: stderr, end: ignore })
+  if (stderr !== "log") return Effect.succeed({ data: ignore, end: ignore })
   return Effect.map(Effect.context<never>(), (context) => {
     const decoder = new TextDecoder()
     let line = ""
-    return (chunk) => {
-      const lines = (line + decoder.decode(chunk, { stream: true })).split("\n")
-      line = lines.pop()!.slice(0, lineMax)
-      for (const text of lines) {
-        Effect.runForkWith(context)(Effect.logInfo(`${command}: ${text.slice(0, lineMax)}`))
+    const log = (line: string) => {
+      Effect.runForkWith(context)(Effect.logInfo(`${command}: ${line.slice(0, lineMax)}`))
+    }
+    return {
+      data: (chunk) => {
+        const lines = (line + decoder.decode(chunk, { stream: true })).split("\n")
+        line = lines.pop()!.slice(0, lineMax)
+        lines.forEach(log)
+      },
+      end: () => {
+        if (line !== "") log(line)
       }
     }
   })
 }
+
+const ignore = () => {}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Errors

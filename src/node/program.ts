@@ -39,6 +39,12 @@ export const isSuccess = (status: ExitStatus): boolean => status._tag === "Exite
 /** Of what a program wrote to its standard error, this much is kept: what people look at when it failed. */
 const stderrBytes = 65_536
 
+/** Who listens to a program's standard error. */
+export interface StderrListener {
+  readonly data: (chunk: Uint8Array) => void
+  readonly end: () => void
+}
+
 /** How long the kernel may take to end what was killed. What it may not end, such as `sudo`, is given up then. */
 const reapMs = 2000
 
@@ -57,8 +63,9 @@ export class Program {
   #stderrBytes = 0
   #timer: NodeJS.Timeout | undefined = undefined
   #isLetGo = false
+  #isStderrClosed = false
 
-  constructor(child: ChildProcess.ChildProcess, options: ResolvedChildOptions, onStderr: (chunk: Uint8Array) => void) {
+  constructor(child: ChildProcess.ChildProcess, options: ResolvedChildOptions, onStderr: StderrListener) {
     this.#child = child
     this.pid = child.pid!
     this.options = options
@@ -74,7 +81,11 @@ export class Program {
     child.stderr?.on("error", ignore)
     child.stderr?.on("data", (chunk: Uint8Array) => {
       this.#keep(chunk)
-      onStderr(chunk)
+      onStderr.data(chunk)
+    })
+    child.stderr?.once("close", () => {
+      this.#isStderrClosed = true
+      onStderr.end()
     })
   }
 
@@ -93,7 +104,7 @@ export class Program {
   /** To be called when it is gone. Calls back when nobody writes to its standard error any more. */
   onStderrClosed(run: () => void): void {
     const { stderr } = this.#child
-    if (stderr === null || stderr.closed) return void queueMicrotask(run)
+    if (stderr === null || this.#isStderrClosed) return void queueMicrotask(run)
     const giveUp = setTimeout(() => stderr.destroy(), Duration.toMillis(this.options.exitGrace))
     stderr.on("data", () => this.#isLetGo || giveUp.refresh())
     stderr.once("close", () => {
@@ -158,12 +169,12 @@ export class Program {
 }
 
 /**
- * Starts a program; `started` comes at once, or `failed` with the native error. Nothing is left where it failed.
+ * Starts a program. Where it cannot be, `failed` is called with the native error, and nothing is left.
  */
 export const start = (
   { args, command }: ExecEndpoint,
   options: ResolvedChildOptions,
-  onStderr: (chunk: Uint8Array) => void,
+  onStderr: StderrListener,
   failed: (cause: unknown) => void
 ): Program | undefined => {
   const stderr = options.stderr === "inherit" || options.stderr === "ignore" ? options.stderr : "pipe"
