@@ -17,7 +17,6 @@ import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
 import type { Door } from "./door.ts"
 import { ExecWire } from "./execWire.ts"
-import { StreamReading, StreamWriting } from "./halves.ts"
 import { reasonOf } from "./nativeError.ts"
 import type { ChildOptions, ResolvedNodeOptions } from "./options.ts"
 import { type Program, ProgramFailed, start, type StderrListener } from "./program.ts"
@@ -52,9 +51,7 @@ export const openProgram = (
     const onStderr = yield* stderrListener(options.child.stderr, endpoint)
     // It outlives the transport: the scope ends when the program has, whichever way the transport let go of it.
     const program = yield* Effect.acquireRelease(startProgram(endpoint, options, name, onStderr), ({ gone }) => gone)
-    const reading = new StreamReading(program.stdout, true, () => {})
-    const writing = new StreamWriting(program.stdin, () => {})
-    const transport = yield* Wire.toTransport((port) => new ExecWire(program, reading, writing, port), {
+    const transport = yield* Wire.toTransport((port) => new ExecWire(program, port), {
       info: { id: nextId(), endpoint, local: Option.none(), peer: Option.none() },
       options: options.transport,
       scopeExit: "wait",

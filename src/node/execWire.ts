@@ -15,8 +15,9 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Exit from "effect/Exit"
 import type { Port, Wire } from "../Wire.ts"
-import { StreamReading, StreamWriting } from "./halves.ts"
+import { StreamWriting } from "./halves.ts"
 import { isSuccess, type Program, ProgramFailed } from "./program.ts"
+import { SocketWire } from "./socketWire.ts"
 
 /** More than the kernel keeps of a program's output. */
 const leftBytesMax = 262_144
@@ -25,7 +26,7 @@ export class ExecWire implements Wire {
   readonly lingers = true
   readonly #program: Program
   readonly #port: Port
-  readonly #reading: StreamReading
+  readonly #reading: SocketWire
   readonly #writing: StreamWriting
   #isFlowing = false
   #isWriting = false
@@ -37,11 +38,9 @@ export class ExecWire implements Wire {
   readonly #released: () => void
   #grace: NodeJS.Timeout | undefined = undefined
 
-  constructor(program: Program, reading: StreamReading, writing: StreamWriting, port: Port) {
+  constructor(program: Program, port: Port) {
     this.#program = program
     this.#port = port
-    this.#reading = reading
-    this.#writing = writing
     // Also where all of the program is gone the transport lets go first: until then its writes fail by name.
     let left = 5
     const released = () => {
@@ -50,14 +49,31 @@ export class ExecWire implements Wire {
       port.released()
     }
     this.#released = released
-    reading.attach({ ...port, data: (chunk) => this.#onData(chunk), end: () => this.#onOutputEnd() }, () => {
-      Deferred.doneUnsafe(program.outputEnded, Exit.void)
-      released()
+    this.#reading = new SocketWire(program.stdout, {
+      ...port,
+      data: (chunk) => {
+        port.data(chunk)
+        this.#onRead(chunk.length)
+      },
+      lend: (chunk, canKeep) => {
+        const bytes = chunk.length
+        const isTaken = port.lend(chunk, canKeep)
+        if (isTaken) this.#onRead(bytes)
+        return isTaken
+      },
+      end: () => this.#onOutputEnd(),
+      released: () => {
+        Deferred.doneUnsafe(program.outputEnded, Exit.void)
+        released()
+      }
     })
-    writing.attach(
-      { ...port, drained: () => this.#onDrained(), broken: (cause) => this.#onInputBroken(cause) },
-      released
-    )
+    program.giveEarly()
+    this.#writing = new StreamWriting(program.stdin, () => {})
+    this.#writing.attach({
+      ...port,
+      drained: () => this.#onDrained(),
+      broken: (cause) => this.#onInputBroken(cause)
+    }, released)
     program.onGone(() => {
       this.#onGone()
       program.onStderrClosed(released)
@@ -83,14 +99,14 @@ export class ExecWire implements Wire {
   /** It is told at once, and not only by the end of its input. */
   reset(): void {
     this.#letGo()
-    this.#reading.close()
+    this.#reading.release()
     this.#program.terminate()
   }
 
   /** What it still says is thrown away, so that nothing keeps it from ending by itself. */
   release(): void {
     this.#letGo()
-    if (this.#program.status !== undefined) return this.#reading.close()
+    if (this.#program.status !== undefined) return this.#reading.release()
     this.#reading.resume()
     this.#program.stop()
   }
@@ -109,6 +125,10 @@ export class ExecWire implements Wire {
     if (!this.#outputEnded) clearTimeout(this.#grace)
   }
 
+  part(): void {
+    this.#reading.part()
+  }
+
   #letGo(): void {
     this.#isOver = true
     clearTimeout(this.#grace)
@@ -117,11 +137,10 @@ export class ExecWire implements Wire {
     queueMicrotask(this.#released)
   }
 
-  #onData(chunk: Uint8Array): void {
-    this.#port.data(chunk)
+  #onRead(bytes: number): void {
     if (this.#isOver) return
     if (this.#brokenBy === undefined) return this.#waitForOutput()
-    this.#leftBytes += chunk.length
+    this.#leftBytes += bytes
     if (this.#leftBytes >= leftBytesMax) this.#tell()
   }
 
@@ -132,6 +151,7 @@ export class ExecWire implements Wire {
 
   #onOutputEnd(): void {
     this.#outputEnded = true
+    this.#reading.release()
     if (this.#isOver) return
     if (this.#program.status === undefined) this.#startGrace()
     else this.#tell()
@@ -141,7 +161,7 @@ export class ExecWire implements Wire {
     this.#writing.close()
     // Node closes its end of the input with the exit, and says nothing of what was under way.
     if (this.#isWriting) this.#onInputBroken(brokenPipe())
-    if (this.#isOver) this.#reading.close()
+    if (this.#isOver) this.#reading.release()
     else if (this.#outputEnded) this.#tell()
     else this.#waitForOutput()
   }
@@ -171,7 +191,7 @@ export class ExecWire implements Wire {
     this.#isOver = true
     clearTimeout(this.#grace)
     const { options, status } = this.#program
-    if (status !== undefined && !this.#outputEnded) this.#reading.close()
+    if (status !== undefined && !this.#outputEnded) this.#reading.release()
     if (status !== undefined && !isSuccess(status) && options.exitStatus === "fail") {
       return this.#port.broken(new ProgramFailed(status))
     }

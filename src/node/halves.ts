@@ -159,22 +159,16 @@ const setBlocking = (socket: Net.Socket, isBlocking: boolean): void => {
 // Pipes, sockets and terminals: see `socketWire.ts` for why input is taken by overriding `push`
 // ---------------------------------------------------------------------------------------------------------------------
 
-export class StreamReading implements ReadingHalf {
+class StreamReading implements ReadingHalf {
   readonly lingers: boolean
   readonly #stream: Net.Socket
   readonly #letGo: () => void
   #flowing = false
-  /** What came before `attach`: at most one chunk, or the end, of a stream that was reading when it was taken over. */
-  #early: Uint8Array | null | undefined = undefined
 
   constructor(stream: Net.Socket, lingers: boolean, letGo: () => void) {
     this.lingers = lingers
     this.#stream = stream
     this.#letGo = letGo
-    stream.push = (chunk: Uint8Array | null) => {
-      this.#early = chunk
-      return false
-    }
   }
 
   attach(port: Port, released: () => void): void {
@@ -189,8 +183,6 @@ export class StreamReading implements ReadingHalf {
       // False stops reading; `_read` starts it again.
       return this.#flowing
     }
-    const early = this.#early
-    if (early !== undefined) queueMicrotask(() => stream.push(early))
     stream.on("error", port.broken)
     stream.on("close", () => {
       this.#letGo()

@@ -63,6 +63,7 @@ export class Program {
   #stderrBytes = 0
   #timer: NodeJS.Timeout | undefined = undefined
   #isLetGo = false
+  #early: Uint8Array | null | undefined = undefined
   #isStderrClosed = false
 
   constructor(child: ChildProcess.ChildProcess, options: ResolvedChildOptions, onStderr: StderrListener) {
@@ -71,6 +72,11 @@ export class Program {
     this.options = options
     this.stdin = child.stdin as Net.Socket
     this.stdout = child.stdout as Net.Socket
+    // Node reads at once; what comes before the transport is there, one chunk or the end, is kept for it.
+    this.stdout.push = (chunk: Uint8Array | null) => {
+      this.#early = chunk
+      return false
+    }
     // A signal that may not be sent is one: see `reapMs`.
     child.on("error", ignore)
     child.once("exit", (code, signal) => {
@@ -87,6 +93,12 @@ export class Program {
       this.#isStderrClosed = true
       onStderr.end()
     })
+  }
+
+  /** To be called when somebody reads its output. */
+  giveEarly(): void {
+    const early = this.#early
+    if (early !== undefined) queueMicrotask(() => this.stdout.push(early))
   }
 
   /** The last of what it wrote to its standard error. */
