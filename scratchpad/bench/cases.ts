@@ -69,7 +69,7 @@ const child = (name: "out" | "into", title: string, bytes: number): Scenario => 
   name: `child-${name}`,
   title,
   load: { kind: "alone", bytes, connections: 0, window: 0 },
-  operations: 2e9 / bytes,
+  operations: 4e9 / bytes,
   per: "GB",
   variants: {
     exec: { program: "children", service: `${name}/ours`, label: "exec:" },

@@ -233,9 +233,12 @@ export class StreamWriting implements WritingHalf {
     const written = (error: Error | null | undefined) => {
       if (error == null && !isTaken) this.#port?.drained()
     }
-    stream.cork()
-    chunks.forEach((chunk, i) => stream.write(chunk, i === chunks.length - 1 ? written : undefined))
-    stream.uncork()
+    if (chunks.length === 1) stream.write(chunks[0]!, written)
+    else {
+      stream.cork()
+      chunks.forEach((chunk, i) => stream.write(chunk, i === chunks.length - 1 ? written : undefined))
+      stream.uncork()
+    }
     // Nothing is left here and nothing went wrong: the kernel took it at once.
     isTaken = stream.writableLength === 0 && stream.errored === null
     return isTaken
