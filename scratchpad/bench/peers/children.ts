@@ -10,7 +10,7 @@ import { createHash } from "node:crypto"
 import { once } from "node:events"
 import { finished } from "node:stream/promises"
 import { answer, hashing, options, ownUsage } from "../child.ts"
-import { type AloneAnswers, type SubjectOptions } from "../messages.ts"
+import type { AloneAnswers, SubjectOptions } from "../messages.ts"
 
 const { bytes, isHashed, service } = options<SubjectOptions>()
 
