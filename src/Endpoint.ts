@@ -122,6 +122,23 @@ export interface StdioEndpoint {
 }
 
 /**
+ * A program that is started and talked to over its standard input and output: `exec:grep -n "two words"`.
+ *
+ * No shell is in between: the arguments reach the program as they are.
+ *
+ * @see {@link parse} for how words are quoted
+ * @category models
+ * @since 0.1.0
+ */
+export interface ExecEndpoint {
+  readonly _tag: "exec"
+  /** The path of the program, or a name without a slash that is looked for on the `PATH`. */
+  readonly command: string
+  /** What it is given, its own name not included. They are seen in errors and by every user of the machine. */
+  readonly args: ReadonlyArray<string>
+}
+
+/**
  * The endpoint of each kind.
  *
  * @category models
@@ -136,6 +153,7 @@ export interface Kinds {
   readonly serial: SerialEndpoint
   readonly memory: MemoryEndpoint
   readonly stdio: StdioEndpoint
+  readonly exec: ExecEndpoint
 }
 
 /**
@@ -185,7 +203,7 @@ export type KindOf<E> = E extends { readonly _tag: infer K extends Kind } ? K
  */
 export type Check<E> = E extends string
   ? [KindOf<E>] extends [never] ?
-    `unknown endpoint scheme in "${E}": use tcp, tls, unix, fifo, fd, serial, memory or stdio`
+    `unknown endpoint scheme in "${E}": use tcp, tls, unix, fifo, fd, serial, memory, stdio or exec`
   : E
   : E extends Endpoint ? E & { readonly [K in Exclude<keyof E, keyof Kinds[KindOf<E>]>]: never }
   : E
@@ -511,6 +529,76 @@ const stdio: Form<StdioEndpoint> = {
   format: () => "stdio:"
 }
 
+// A word ends at its first NUL on its way to a program.
+const Word = Schema.String.check(Schema.makeFilter(isPath, { expected: "a word" }))
+
+/**
+ * The schema of a program; `make` and decoding take no arguments where `args` is left out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ExecEndpoint = Schema.Struct({
+  _tag: Schema.tag("exec"),
+  command: Word.check(Schema.isNonEmpty()),
+  args: Schema.Array(Word).pipe(
+    Schema.withDecodingDefaultTypeKey(Effect.succeed([])),
+    Schema.withConstructorDefault(Effect.succeed([]))
+  )
+}).annotate({ identifier: "ExecEndpoint" })
+
+const exec: Form<ExecEndpoint> = {
+  schema: ExecEndpoint,
+  expected: {
+    command: "the name or path of a program, without NUL",
+    args: "strings without NUL"
+  },
+  split: (rest) =>
+    Result.map(wordsOf(rest), ([command, ...args]) => {
+      const after = args[0]?.at ?? rest.length
+      return [
+        { field: "command", text: command?.text ?? "", at: command?.at ?? 0, value: command?.text ?? "" },
+        { field: "args", text: rest.slice(after), at: after, value: args.map(({ text }) => text) }
+      ]
+    }),
+  format: ({ args, command }) => `exec:${[command, ...args].map(quoted).join(" ")}`
+}
+
+interface FoundWord {
+  readonly text: string
+  readonly at: number
+}
+
+/** A backslash with its character, a quoted part, or a run of characters that stand for themselves. */
+const wordPart = /\\([^])|'([^']*)'|"((?:[^"\\]|\\[^])*)"|([^ \t\n\\'"]+)/y
+
+const wordsOf = (rest: string): Result.Result<ReadonlyArray<FoundWord>, Lack> => {
+  const words: Array<FoundWord> = []
+  let at = 0
+  while ((at += /^[ \t\n]*/.exec(rest.slice(at))![0].length) < rest.length) {
+    const start = at
+    let text = ""
+    while (at < rest.length && !/[ \t\n]/.test(rest[at]!)) {
+      wordPart.lastIndex = at
+      const part = wordPart.exec(rest)
+      if (part === null) {
+        const expected = rest[at] === "\\"
+          ? "followed by a character after its last backslash"
+          : "closed by the quote it opens"
+        return lack(words.length === 0 ? "command" : "args", expected, at, rest.slice(at))
+      }
+      const [all, escaped, single, double, plain] = part
+      text += escaped ?? single ?? double?.replace(/\\(["\\$`])/g, "$1") ?? plain
+      at += all.length
+    }
+    words.push({ text, at: start })
+  }
+  return Result.succeed(words)
+}
+
+/** As it is where nothing in it means something to `parse` or to a shell. */
+const quoted = (word: string): string => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+
 const forms: { readonly [K in Kind]: Form<Kinds[K]> } = {
   tcp,
   tls,
@@ -519,7 +607,8 @@ const forms: { readonly [K in Kind]: Form<Kinds[K]> } = {
   fd,
   serial,
   memory,
-  stdio
+  stdio,
+  exec
 }
 
 const formOf = <K extends Kind>(kind: K): Form<Kinds[K]> => forms[kind]
@@ -540,7 +629,8 @@ export const Endpoint = Schema.Union([
   FdEndpoint,
   SerialEndpoint,
   MemoryEndpoint,
-  StdioEndpoint
+  StdioEndpoint,
+  ExecEndpoint
 ]).annotate({ identifier: "Endpoint" })
 
 /**
@@ -561,9 +651,16 @@ export const Endpoint = Schema.Union([
  * | serial | `serial:///dev/ttyUSB0?baudRate=115200`, `serial:COM3` with the default of 9600 |
  * | memory | `memory:name` |
  * | stdio | `stdio:` |
+ * | exec | `exec:program argument …`, quoted as below |
  *
  * The scheme may be in capitals. Nothing else is translated: `%`, `?` and `#` in the path of a socket are characters of
  * the path; the path of a pipe cannot have `&`. An `InvalidOption` names the part that is wrong, what was expected, and at which character, counted from 1.
+ *
+ * The words of a program are parted by spaces, tabs and line ends. Within single quotes every character is itself. Within double quotes a
+ * backslash in front of `"`, `\\`, `$` or a backtick is taken away, and any other is itself; outside of quotes it is taken
+ * away always. What stands side by side is one word, and `''` an empty one. Nothing else means anything: there is no
+ * shell, so `$`, `*`, `~`, `|`, `>` and `#` are characters. For a shell, start one: `exec:sh -c 'sort | uniq -c'`. What
+ * `format` gives means the same to a shell.
  *
  * **Gotchas**
  *

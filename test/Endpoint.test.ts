@@ -16,6 +16,27 @@ const text = (...pieces: ReadonlyArray<string>) =>
 
 const oddText = text("a", "B", "0", "/", "//", "./", "../", "@", ".", "?", "#", "%", "%2F", "%00", " ", "\n", "é", "😀")
 
+const shellText = text(
+  "a",
+  "B",
+  "-",
+  " ",
+  "\t",
+  "\n",
+  "\u00a0",
+  "'",
+  "\"",
+  "\\",
+  "$x",
+  "`",
+  "*",
+  "~",
+  "|",
+  "#",
+  "é",
+  "😀"
+)
+
 const port = Arbitrary.schema(Schema.Port)
 
 const ipv6 = Arbitrary.map(
@@ -51,7 +72,7 @@ const host = Arbitrary.flatMap(
 const descriptor = Arbitrary.schema(Schema.Literals([0, 3, 4, 2 ** 31 - 1]))
 
 const endpoint = Arbitrary.flatMap(
-  choice("tcp", "tls", "unix", "fifo", "fd", "serial", "memory", "stdio"),
+  choice("tcp", "tls", "unix", "fifo", "fd", "serial", "memory", "stdio", "exec"),
   (_tag): Arbitrary.Arbitrary<Endpoint.Endpoint> => {
     switch (_tag) {
       case "tcp":
@@ -81,6 +102,14 @@ const endpoint = Arbitrary.flatMap(
         return Arbitrary.map(Arbitrary.filter(oddText, (name) => !name.startsWith("/")), (name) => ({ _tag, name }))
       case "stdio":
         return Arbitrary.map(port, () => ({ _tag }))
+      case "exec":
+        return Arbitrary.map(
+          Arbitrary.all({
+            command: shellText,
+            args: Arbitrary.array(Arbitrary.map(shellText, (word) => [...word].slice(1).join("")), { maxLength: 4 })
+          }),
+          (fields) => ({ _tag, ...fields })
+        )
     }
   }
 )
@@ -121,14 +150,27 @@ describe("Endpoint.parse", () => {
     ["memory:pair", { _tag: "memory", name: "pair" }],
     ["memory:a:b/c", { _tag: "memory", name: "a:b/c" }],
     ["stdio:", { _tag: "stdio" }],
-    ["STDIO:", { _tag: "stdio" }]
+    ["STDIO:", { _tag: "stdio" }],
+    ["exec:cat", { _tag: "exec", command: "cat", args: [] }],
+    ["EXEC: \t/bin/cat  -\n-u ", { _tag: "exec", command: "/bin/cat", args: ["-", "-u"] }],
+    [
+      `exec:grep -n "two words" 'single $x' a\\ b`,
+      { _tag: "exec", command: "grep", args: ["-n", "two words", "single $x", "a b"] }
+    ],
+    [`exec:a '' "" 'b'"c"d\\'`, { _tag: "exec", command: "a", args: ["", "", "bcd'"] }],
+    [
+      String.raw`exec:a "\"\\\$\`\n'" '\"' \n\ \"`,
+      { _tag: "exec", command: "a", args: [String.raw`"\$` + "`" + String.raw`\n'`, String.raw`\"`, `n "`] }
+    ],
+    ["exec:a $HOME * ~ | > b ; # c", { _tag: "exec", command: "a", args: "$HOME * ~ | > b ; # c".split(" ") }],
+    ["exec:'a\nb'", { _tag: "exec", command: "a\nb", args: [] }]
   ]
 
   for (const [input, expected] of good) {
     it(`reads ${input}`, () => assert.deepStrictEqual(Endpoint.parse(input), Exit.succeed(expected)))
   }
 
-  const schemes = "one of tcp, tls, unix, fifo, fd, serial, memory, stdio at character 1"
+  const schemes = "one of tcp, tls, unix, fifo, fd, serial, memory, stdio, exec at character 1"
   const hosts = "a host name, an IPv4 address, or an IPv6 address in brackets at character 7"
   const ports = "an integer from 0 to 65535 at character"
   const bytes = "from 1 to 107 bytes of UTF-8 without NUL at character"
@@ -226,7 +268,14 @@ describe("Endpoint.parse", () => {
     ["memory://pair", "endpoint.name", "a name that does not start with a slash at character 8", "//pair"],
     ["stdio", "endpoint.scheme", schemes, "stdio"],
     ["stdio://", "endpoint.path", "absent (stdio: is all of it) at character 7", "//"],
-    ["stdio:1", "endpoint.path", "absent (stdio: is all of it) at character 7", "1"]
+    ["stdio:1", "endpoint.path", "absent (stdio: is all of it) at character 7", "1"],
+    ["exec:", "endpoint.command", "the name or path of a program, without NUL at character 6", ""],
+    ["exec: ''  a", "endpoint.command", "the name or path of a program, without NUL at character 7", ""],
+    ["exec:a\0", "endpoint.command", "the name or path of a program, without NUL at character 6", "a\0"],
+    ["exec:a b  'c\0'", "endpoint.args", "strings without NUL at character 8", "b  'c\0'"],
+    ["exec:'a", "endpoint.command", "closed by the quote it opens at character 6", "'a"],
+    [`exec:a b"c\\"`, "endpoint.args", "closed by the quote it opens at character 9", `"c\\"`],
+    ["exec:a b\\", "endpoint.args", "followed by a character after its last backslash at character 9", "\\"]
   ]
 
   for (const [input, field, expected, actual] of bad) {
@@ -276,7 +325,9 @@ describe("Endpoint.format", () => {
       "serial:",
       "serial://",
       "memory:",
-      "stdio:"
+      "stdio:",
+      "exec:",
+      "exec:a '"
     ),
     rest: Arbitrary.flatMap(
       choice("", ":7000", "?baudRate=1", "&write=/b"),
@@ -295,7 +346,7 @@ describe("Endpoint.from", () => {
   })
 
   const object = "an endpoint or its string form"
-  const kinds = "one of tcp, tls, unix, fifo, fd, serial, memory, stdio"
+  const kinds = "one of tcp, tls, unix, fifo, fd, serial, memory, stdio, exec"
   const bad: ReadonlyArray<readonly [input: unknown, field: string, expected: string, actual: unknown]> = [
     [null, "endpoint", object, null],
     [undefined, "endpoint", object, undefined],
@@ -350,7 +401,15 @@ describe("Endpoint.from", () => {
       115200
     ],
     [{ _tag: "memory", name: "/a" }, "endpoint.name", "a name that does not start with a slash", "/a"],
-    [{ _tag: "stdio", path: "/a" }, "endpoint.path", "absent (stdio has no fields)", "/a"]
+    [{ _tag: "stdio", path: "/a" }, "endpoint.path", "absent (stdio has no fields)", "/a"],
+    [{ _tag: "exec", command: "" }, "endpoint.command", "the name or path of a program, without NUL", ""],
+    [{ _tag: "exec", command: "a", args: "b" }, "endpoint.args", "strings without NUL", "b"],
+    [
+      { _tag: "exec", command: "a", cwd: "/" },
+      "endpoint.cwd",
+      "absent (exec has the fields command, args)",
+      "/"
+    ]
   ]
 
   for (const [input, field, expected, actual] of bad) {
@@ -403,10 +462,20 @@ describe("Endpoint.FromString", () => {
 
 describe("Endpoint.isHalfCloseKind", () => {
   it("knows the kinds that can half-close", () => {
-    const kinds: ReadonlyArray<Endpoint.Kind> = ["tcp", "tls", "unix", "fifo", "fd", "serial", "memory", "stdio"]
+    const kinds: ReadonlyArray<Endpoint.Kind> = [
+      "tcp",
+      "tls",
+      "unix",
+      "fifo",
+      "fd",
+      "serial",
+      "memory",
+      "stdio",
+      "exec"
+    ]
     assert.deepStrictEqual(
       kinds.filter(Endpoint.isHalfCloseKind),
-      ["tcp", "tls", "unix", "fifo", "fd", "memory", "stdio"]
+      ["tcp", "tls", "unix", "fifo", "fd", "memory", "stdio", "exec"]
     )
   })
 })
@@ -415,6 +484,7 @@ describe("Endpoint", () => {
   it("has these names", () => {
     assert.deepStrictEqual(Object.keys(Endpoint).toSorted(), [
       "Endpoint",
+      "ExecEndpoint",
       "FdEndpoint",
       "FifoEndpoint",
       "FromString",

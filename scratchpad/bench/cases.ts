@@ -5,7 +5,7 @@ import type { LoadOptions } from "./messages.ts"
 export interface Variant {
   /** How the report names it. */
   readonly label: string
-  readonly program: "ours" | "node" | "effect" | "socat" | "decoding" | "flow" | "sim" | "bridges"
+  readonly program: "ours" | "node" | "effect" | "socat" | "decoding" | "flow" | "sim" | "bridges" | "children"
   readonly service: string
   readonly isHeapAlike?: boolean
   /** Where this variant has a load of its own. */
@@ -94,6 +94,23 @@ const bridge = (
     Object.entries(labels).map(([side, label]) => [side, { program: "bridges", service: `${name}/${side}`, label }])
   ),
   cases: Object.keys(labels).slice(1).map((theirs) => ({ ours: "ours", theirs, figure: "rate" as const, target }))
+})
+
+/** Bulk to or from a program, which shares the core of the process under test. */
+const child = (name: "out" | "into", title: string, bytes: number): Scenario => ({
+  name: `child-${name}`,
+  title,
+  load: { kind: "alone", bytes, connections: 0, window: 0 },
+  operations: 4e9 / bytes,
+  per: "GB",
+  variants: {
+    exec: { program: "children", service: `${name}/ours`, label: "exec:" },
+    node: { program: "children", service: `${name}/node`, label: "node:child_process" }
+  },
+  cases: [
+    { ours: "exec", theirs: "node", figure: "rate", target: 1 },
+    { ours: "exec", theirs: "node", figure: "cpu", target: 1 }
+  ]
 })
 
 const sim = (service: string, label: string): Variant => ({ program: "sim", service, label })
@@ -295,6 +312,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
       { ours: "copy", theirs: "socat", figure: "cpu", target: 0.8 }
     ]
   },
+  child("out", "bulk out of a program", 65_536),
+  child("into", "bulk into a program, 64-KiB writes", 65_536),
   {
     name: "decode-lines",
     title: "decoding lines of 80 bytes",

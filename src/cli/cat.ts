@@ -14,6 +14,7 @@ import * as Endpoint from "../Endpoint.ts"
 import { Network } from "../Network.ts"
 import type { Transport } from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
+import { join } from "./conversation.ts"
 import { failure, Report } from "./report.ts"
 import { Shutdown } from "./shutdown.ts"
 import * as Side from "./side.ts"
@@ -38,7 +39,7 @@ const conversation = Effect.fnUntraced(function*(side: Side.Side) {
   const scope = yield* Effect.scope
   const remote = yield* Effect.scoped(Effect.flatMap(Side.open("A", side), Scope.provide(scope)))
   const local: Transport = yield* Effect.flatMap(Network, (network) => network.connect("stdio:"))
-  yield* Tty.isatty(0) ? untilPeerEnds(local, remote) : Connection.copyBidirectional(local, remote)
+  yield* Tty.isatty(0) ? untilPeerEnds(local, remote) : join({ a: local, b: remote })
 })
 
 const untilPeerEnds = (local: Transport, remote: Transport) =>

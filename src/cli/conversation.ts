@@ -3,11 +3,60 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Connection from "../Connection.ts"
+import * as Endpoint from "../Endpoint.ts"
 import type { Listener } from "../Listener.ts"
+import * as NodeChildProcess from "../node/NodeChildProcess.ts"
+import { describeStatus } from "../node/program.ts"
 import type { Transport } from "../Transport.ts"
+import * as TransportErrors from "../TransportError.ts"
 import type { TransportError } from "../TransportError.ts"
 import { Shutdown } from "./shutdown.ts"
+
+/** The two ends of what the tool joins. */
+export interface Pair {
+  readonly a: Transport
+  readonly b: Transport
+}
+
+/**
+ * Joins two connections in both directions until both have ended.
+ *
+ * Where one of them is a program, its exit is the end of both, as in a pipeline of a shell: nobody is left for what the
+ * other might still send, and what is written to a program that has closed its input is lost. Its output comes first. A
+ * status other than 0 is a failure then.
+ */
+export const join = ({ a, b }: Pair, look: (pair: Pair) => Pair = identity): Effect.Effect<void, TransportError> => {
+  const [ofA, ofB] = [NodeChildProcess.of(a), NodeChildProcess.of(b)]
+  const looked = look({ a, b })
+  if (Option.isSome(ofA) && Option.isNone(ofB)) return untilExit(ofA.value, looked.a, looked.b)
+  if (Option.isSome(ofB) && Option.isNone(ofA)) return untilExit(ofB.value, looked.b, looked.a)
+  return Connection.copyBidirectional(looked.a, looked.b)
+}
+
+const untilExit = (child: NodeChildProcess.ChildProcess, program: Transport, other: Transport) => {
+  const name = Endpoint.format(program.info.endpoint)
+  const toProgram = Connection.copy(other, program, { endOnDone: "halfClose" }).pipe(
+    Effect.catch((error) => error.endpoint === name ? Effect.void : Effect.fail(error))
+  )
+  return Effect.raceFirst(
+    Effect.andThen(Connection.copy(program, other), child.exit),
+    Effect.andThen(toProgram, Effect.never)
+  ).pipe(
+    Effect.onError((cause) => Effect.andThen(other.abortWith(cause), program.abortWith(cause))),
+    Effect.tap(() => Effect.all([other.close, Effect.ignore(program.close)], { concurrency: 2, discard: true })),
+    Effect.flatMap((status) =>
+      status._tag === "Exited" && status.code === 0
+        ? Effect.void
+        : Effect.fail(
+          TransportErrors.make("read", name, new TransportErrors.Disconnected({ detail: describeStatus(status) }))
+        )
+    )
+  )
+}
 
 /**
  * Runs a conversation over these connections. A signal aborts them, the first when `drain` has passed since and the

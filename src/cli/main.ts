@@ -55,9 +55,11 @@ const connectTimeout = seconds(
   "How long it may take to connect, the lookup of the name included"
 )
 
-/** A burst may be as large as what is served at once. */
+/**
+ * A burst may be as large as what is served at once. That a program failed is said when its output is out: see `join`.
+ */
 const network = ({ connectTimeout }: { readonly connectTimeout?: Duration.Duration | undefined }) =>
-  NodeTransport.layerNetworkWith({ connectTimeout, backlog: 1024 }).pipe(
+  NodeTransport.layerNetworkWith({ connectTimeout, backlog: 1024, child: { exitStatus: "ignore" } }).pipe(
     Layer.provide(NodeAddressResolver.layer),
     Layer.provide(NodeDns.layer)
   )

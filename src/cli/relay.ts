@@ -8,7 +8,7 @@ import * as Scope from "effect/Scope"
 import type { Network } from "../Network.ts"
 import type { Transport } from "../Transport.ts"
 import type { TransportError } from "../TransportError.ts"
-import { serveUntilAsked } from "./conversation.ts"
+import { type Pair, serveUntilAsked } from "./conversation.ts"
 import { failure, Report } from "./report.ts"
 import { Shutdown } from "./shutdown.ts"
 import * as Side from "./side.ts"
@@ -41,17 +41,17 @@ export const relay = (options: Options): Effect.Effect<void, TransportError, Net
 const pairWith = (
   a: Transport,
   nextB: Side.Source
-): Effect.Effect<Watch.Pair, TransportError, Scope.Scope> =>
+): Effect.Effect<Pair, TransportError, Scope.Scope> =>
   Effect.raceFirst(nextB, Effect.andThen(a.closed, Effect.never)).pipe(
     Effect.onError((cause) => a.abortWith(cause)),
     Effect.map((b) => ({ a, b }))
   )
 
 /** Once a shutdown is asked for, nobody new is joined. */
-const unlessAsked = <R>(opening: Effect.Effect<Watch.Pair, TransportError, R>) =>
+const unlessAsked = <R>(opening: Effect.Effect<Pair, TransportError, R>) =>
   Effect.flatMap(
     Shutdown,
-    ({ asked }) => Effect.raceFirst(Effect.asSome(opening), Effect.as(asked, Option.none<Watch.Pair>()))
+    ({ asked }) => Effect.raceFirst(Effect.asSome(opening), Effect.as(asked, Option.none<Pair>()))
   )
 
 const joinOne = Effect.fnUntraced(function*({ a, b, drain }: Options, watch: Watch.Watch) {

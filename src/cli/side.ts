@@ -54,11 +54,20 @@ export const listen = Effect.fnUntraced(function*(
   return listener
 })
 
-/** Starts to listen where the side says so; connects anew each time where it does not. */
+/**
+ * Starts to listen where the side says so; connects anew each time where it does not. A program that ends in order has been
+ * closed before its scope, and what it did not want to read is no loss to warn of.
+ */
 export const open = (
   letter: Letter,
   side: Side
 ): Effect.Effect<Source, TransportError, Network | Report | Scope.Scope> =>
   side.listens
     ? Effect.map(listen(letter, side), ({ accept }) => accept)
-    : Effect.map(Network, (network) => network.connect(side.endpoint))
+    : Effect.map(Network, (network) =>
+      network.connect(
+        side.endpoint,
+        side.endpoint._tag === "exec"
+          ? { onScopeExit: () => "abort" }
+          : undefined
+      ))

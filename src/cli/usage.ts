@@ -13,10 +13,13 @@ import * as Terminal from "effect/Terminal"
 import { complaint } from "./report.ts"
 import * as Stderr from "./stderr.ts"
 
-export const tool = `Joins byte streams: TCP, Unix sockets, named pipes, descriptors and standard input and output.
+export const tool =
+  `Joins byte streams: TCP, Unix sockets, named pipes, descriptors, programs, and standard input and output.
 
   An endpoint is tcp://HOST:PORT, tcp://[::1]:PORT, unix:///PATH, unix:@ABSTRACT, stdio:, fifo:?read=PATH&write=PATH
-  (or one of the two), fd:N (a socket or terminal), or fd:N,M (reads N, writes M; fd:N, and fd:,M are one way).
+  (or one of the two), fd:N (a socket or terminal), or fd:N,M (reads N, writes M; fd:N, and fd:,M are one way), or
+  'exec:PROGRAM ARGUMENT ...'. A program is started for each connection to it, without a shell; '...', "..." and \\ quote
+  in its arguments.
   With listen: in front it accepts instead of connecting, and port 0 takes a free one.
   Exit status: 0 when all ended well, 1 when a connection failed, 2 when the command line is wrong.`
 
@@ -47,7 +50,10 @@ export const relay =
     cut        connection, aToB, bToA: ended by a signal before
     failed     operation, endpoint, reason, message; connection, aToB, bToA where it was one
     warning    message
-  aToB and bToA are bytes.`
+  aToB and bToA are bytes.
+
+  The end of a program is the end of its connection: what it has said is delivered, and the other side is closed. It has
+  failed if it ends with a status other than 0. Its standard error is that of this command.`
 
 export const relayExamples = [
   {
@@ -61,6 +67,10 @@ export const relayExamples = [
   {
     command: "effect-transport relay --tap listen:tcp://127.0.0.1:7000 tcp://127.0.0.1:5432",
     description: "See what a client and a server say"
+  },
+  {
+    command: "effect-transport relay listen:unix:///tmp/sort.sock exec:sort",
+    description: "A program for each connection, as inetd does"
   }
 ]
 

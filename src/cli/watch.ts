@@ -10,15 +10,10 @@ import * as Connection from "../Connection.ts"
 import * as Endpoint from "../Endpoint.ts"
 import type { Transport } from "../Transport.ts"
 import type { TransportError } from "../TransportError.ts"
-import { converse } from "./conversation.ts"
+import { converse, join, type Pair } from "./conversation.ts"
 import { type Direction, failure, Report, type Traffic } from "./report.ts"
 import type { Shutdown } from "./shutdown.ts"
 import * as Stderr from "./stderr.ts"
-
-export interface Pair {
-  readonly a: Transport
-  readonly b: Transport
-}
 
 export interface Watch {
   /**
@@ -67,12 +62,11 @@ export const make = Effect.fnUntraced(function*(
       open++
       yield* Effect.addFinalizer(() => Effect.sync(() => open--))
       yield* report.say({ event: "connected", connection, a: nameOf(a), b: nameOf(b) })
-      const joined = isObserved
-        ? Connection.copyBidirectional(
-          observed(connection, a, "aToB", traffic),
-          observed(connection, b, "bToA", traffic)
-        )
-        : Connection.copyBidirectional(a, b)
+      const look = ({ a, b }: Pair): Pair => ({
+        a: observed(connection, a, "aToB", traffic),
+        b: observed(connection, b, "bToA", traffic)
+      })
+      const joined = join(pair.value, isObserved ? look : undefined)
       const outcome = yield* converse(joined, [a, b], drain)
       yield* report.say({ event: outcome === "cut" ? "cut" : "closed", connection, ...traffic })
     })

@@ -1,6 +1,6 @@
 /**
  * The network of this machine: TCP over IPv4 and IPv6, Unix sockets by path and abstract name, named pipes, descriptors
- * that are open already, and this program's own standard input and output.
+ * that are open already, this program's own standard input and output, and programs that are started to be talked to.
  *
  * `layer` provides one connection; `layerNetwork` provides the `Network` on which programs connect and listen. A host
  * name is resolved by Effect's `AddressResolver` and its addresses are tried as RFC 8305 says.
@@ -17,6 +17,7 @@ import { Network } from "../Network.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import type { Door, Machine, SocketTransport } from "./door.ts"
+import { execDoor } from "./exec.ts"
 import { fdDoor } from "./fd.ts"
 import { fifoDoor } from "./fifo.ts"
 import { guard } from "./guard.ts"
@@ -25,7 +26,7 @@ import { stdioDoor } from "./stdio.ts"
 import { tcpDoor } from "./tcp.ts"
 import { unixDoor } from "./unix.ts"
 
-export type { NodeOptions } from "./options.ts"
+export type { ChildOptions, NodeOptions } from "./options.ts"
 
 /**
  * The network of this machine, with Node's resolver.
@@ -141,7 +142,8 @@ const doors: { readonly [K in Endpoint.Kind]?: Door<Endpoint.Kinds[K]> } = {
   unix: unixDoor,
   fifo: fifoDoor,
   fd: fdDoor,
-  stdio: stdioDoor
+  stdio: stdioDoor,
+  exec: execDoor
 }
 
 /** An option that is undefined is one that was not given, and leaves the network's own in force. */

@@ -263,7 +263,7 @@ class StreamReading implements ReadingHalf {
   }
 }
 
-class StreamWriting implements WritingHalf {
+export class StreamWriting implements WritingHalf {
   readonly #stream: Net.Socket
   #port: Port | undefined = undefined
   #isEnded = false
@@ -289,9 +289,12 @@ class StreamWriting implements WritingHalf {
     const written = (error: Error | null | undefined) => {
       if (error == null && !isTaken) this.#port?.drained()
     }
-    stream.cork()
-    chunks.forEach((chunk, i) => stream.write(chunk, i === chunks.length - 1 ? written : undefined))
-    stream.uncork()
+    if (chunks.length === 1) stream.write(chunks[0]!, written)
+    else {
+      stream.cork()
+      chunks.forEach((chunk, i) => stream.write(chunk, i === chunks.length - 1 ? written : undefined))
+      stream.uncork()
+    }
     // Nothing is left here and nothing went wrong: the kernel took it at once.
     isTaken = stream.writableLength === 0 && stream.errored === null
     return isTaken

@@ -1,3 +1,4 @@
+export * as NodeChildProcess from "./NodeChildProcess.ts"
 export * as NodeDuplex from "./NodeDuplex.ts"
 export * as NodeTransport from "./NodeTransport.ts"
 export * as SerialDevice from "./SerialDevice.ts"

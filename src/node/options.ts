@@ -32,6 +32,53 @@ export interface NodeOptions extends Transport.TransportOptions {
   readonly ipv6Only?: boolean | undefined
   /** Permissions of the file of a listening Unix socket, such as 0o600. Default: what the process mask leaves. */
   readonly mode?: number | undefined
+  /** For programs (`exec:`). */
+  readonly child?: ChildOptions | undefined
+}
+
+/**
+ * How a program is started, what becomes of what it says beside its output, and how it is ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ChildOptions {
+  /** The folder that it runs in. Default ours. */
+  readonly cwd?: string | undefined
+  /** Variables of its environment beside ours; an undefined one is taken out. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined
+  /**
+   * What becomes of its standard error, on which it never blocks because of us. `"inherit"` (default): it goes where ours
+   * does, as with every program that is started from a shell. `"ignore"`: nowhere. `"keep"`: the last 64 KiB are kept. As
+   * `"keep"`, `"log"` besides logs each line (cut after 4096 characters), and a function is called with each piece as it
+   * comes; it must not throw.
+   */
+  readonly stderr?: "inherit" | "ignore" | "keep" | "log" | ((chunk: Uint8Array) => void) | undefined
+  /** How long it may take to end once its input is closed, before SIGTERM. Default 2 seconds, as MCP's hosts do. */
+  readonly endTimeout?: Duration.Input | undefined
+  /** How long it may take to end after SIGTERM, before SIGKILL. Default 2 seconds. */
+  readonly killTimeout?: Duration.Input | undefined
+  /**
+   * How long the end of its output and its exit wait for each other. Default 1 second: they come together, unless a program
+   * closes its output early, or has left it to another that still runs.
+   */
+  readonly exitGrace?: Duration.Input | undefined
+  /**
+   * Whether a program that ends with a status other than 0, or by a signal, breaks the connection with `Disconnected`
+   * (default), since its output may be only the half of it, or ends it as any other. All of its output comes first.
+   */
+  readonly exitStatus?: "fail" | "ignore" | undefined
+}
+
+/** `ChildOptions`, checked and complete. */
+export interface ResolvedChildOptions {
+  readonly cwd: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>> | undefined
+  readonly stderr: NonNullable<ChildOptions["stderr"]>
+  readonly endTimeout: Duration.Duration
+  readonly killTimeout: Duration.Duration
+  readonly exitGrace: Duration.Duration
+  readonly exitStatus: "fail" | "ignore"
 }
 
 /** `NodeOptions`, checked and complete; those of the transport in a part of their own. */
@@ -45,6 +92,7 @@ export interface ResolvedNodeOptions {
   readonly reusePort: boolean
   readonly ipv6Only: boolean
   readonly mode: number | undefined
+  readonly child: ResolvedChildOptions
 }
 
 export const resolveNodeOptions = Effect.fnUntraced(function*(
@@ -81,7 +129,49 @@ export const resolveNodeOptions = Effect.fnUntraced(function*(
     backlog,
     reusePort: given.reusePort ?? false,
     ipv6Only: given.ipv6Only ?? false,
-    mode: given.mode
+    mode: given.mode,
+    child: yield* resolveChildOptions(given.child ?? {}, refuse)
   }
   return resolved
 })
+
+const childDefaults = { endTimeout: "2 seconds", killTimeout: "2 seconds", exitGrace: "1 second" } as const
+
+const stderrs: ReadonlyArray<unknown> = ["inherit", "ignore", "keep", "log"]
+
+const resolveChildOptions = Effect.fnUntraced(function*(
+  given: ChildOptions,
+  refuse: (field: string, expected: string, actual: unknown) => Effect.Effect<never, TransportError.TransportError>
+) {
+  if (typeof given !== "object" || given === null) return yield* refuse("child", "an object", given)
+  const { cwd, env, exitStatus = "fail", stderr = "inherit" } = given
+  if (cwd !== undefined && !isWord(cwd)) return yield* refuse("child.cwd", "a path without NUL", cwd)
+  if (env !== undefined && (typeof env !== "object" || env === null)) {
+    return yield* refuse("child.env", "an object", env)
+  }
+  for (const [name, value] of Object.entries(env ?? {})) {
+    if (!isWord(name) || name === "" || name.includes("=")) {
+      return yield* refuse("child.env", "an object whose keys are names of variables", name)
+    }
+    if (value !== undefined && !isWord(value)) return yield* refuse(`child.env.${name}`, "a string without NUL", value)
+  }
+  if (!stderrs.includes(stderr) && typeof stderr !== "function") {
+    return yield* refuse("child.stderr", `one of ${stderrs.join(", ")}, or a function`, stderr)
+  }
+  if (exitStatus !== "fail" && exitStatus !== "ignore") {
+    return yield* refuse("child.exitStatus", "\"fail\" or \"ignore\"", exitStatus)
+  }
+  const durationFor = (field: keyof typeof childDefaults) => {
+    const duration = durationOf(given[field] ?? childDefaults[field])
+    return duration === undefined
+      ? refuse(`child.${field}`, "a finite duration", given[field])
+      : Effect.succeed(duration)
+  }
+  const endTimeout = yield* durationFor("endTimeout")
+  const killTimeout = yield* durationFor("killTimeout")
+  const exitGrace = yield* durationFor("exitGrace")
+  return { cwd, env, stderr, endTimeout, killTimeout, exitGrace, exitStatus } satisfies ResolvedChildOptions
+})
+
+/** What reaches a program as it is. */
+const isWord = (value: unknown): boolean => typeof value === "string" && !value.includes("\0")

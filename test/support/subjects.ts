@@ -11,6 +11,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, renameSync, 
 import { devNull, tmpdir } from "node:os"
 import { join } from "node:path"
 import { blackHole } from "./blackHole.ts"
+import { children } from "./children.ts"
 import { exhaustion } from "./exhaustion.ts"
 import { fifoPair, openPipe, takeFifo } from "./fifos.ts"
 
@@ -37,6 +38,36 @@ const pairOver = (endpoint: () => string): TransportLaws.Subject["pair"] => (opt
     yield* Scope.close(listening, yield* Effect.exit(Effect.void))
     return [a, b] as const
   })
+
+/**
+ * A program of others in between: what it is told goes to a Unix socket, and the other end of that is the peer. So both
+ * ends are transports, and whatever either shows the other has gone through a real process.
+ */
+const pairThroughProgram: TransportLaws.Subject["pair"] = (options) =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const { connect, listen } = yield* networkOf(machine)
+    const listening = yield* Scope.fork(scope)
+    const path = unixPath()
+    const listener = yield* Scope.provide(listen(`unix://${path}`, options), listening)
+    const endpoint = {
+      _tag: "exec",
+      command: "socat",
+      args: ["-b", "65536", "-t", "3600", "-,shut-close", `UNIX:${path}`]
+    } as const
+    const given: NodeTransport.NodeOptions = { ...options, child }
+    const [a, b] = yield* Effect.all([connect(endpoint, given), listener.accept], { concurrency: 2 })
+    yield* Scope.close(listening, yield* Effect.exit(Effect.void))
+    return [a, b] as const
+  })
+
+const child: NodeTransport.ChildOptions = {
+  stderr: "ignore",
+  endTimeout: 100,
+  killTimeout: 100,
+  exitGrace: 50,
+  exitStatus: "ignore"
+}
 
 /** Each listener has a network of its own. */
 const listenerOver = (
@@ -167,6 +198,16 @@ const failingUnix: ReadonlyArray<TransportLaws.FailingOpen> = [
   failing(machine, "a path that is too long", ({ connect }) => connect(`unix:///${"a".repeat(200)}`), "InvalidOption"),
   busy(machine, () => `unix://${unixPath()}`)
 ]
+
+const failingExec: ReadonlyArray<TransportLaws.FailingOpen> = [
+  failing(machine, "a program that is not there", ({ connect }) => connect("exec:no-such-program"), "NotFound"),
+  failing(machine, "a file that may not be executed", ({ connect }) => connect("exec:/etc/passwd"), "PermissionDenied"),
+  failing(machine, "a folder that is not there", ({ connect }) => connect("exec:cat", inNoFolder), "NotFound"),
+  failing(machine, "listening", ({ listen }) => listen("exec:cat"), "Unsupported"),
+  failing(machine, "an endpoint that is none", ({ connect }) => connect("exec:" as string), "InvalidOption")
+]
+
+const inNoFolder: NodeTransport.NodeOptions = { child: { cwd: "/no/such/folder" } }
 
 const failingMemory: ReadonlyArray<TransportLaws.FailingOpen> = [
   failing(
@@ -369,6 +410,13 @@ export const subjects: Readonly<Record<string, TransportLaws.Subject>> = {
     pair: fdPair,
     failingOpens: failingFd,
     resources: held,
+    capabilities: { halfClose: true, reset: false }
+  },
+  exec: {
+    pair: pairThroughProgram,
+    failingOpens: failingExec,
+    resources: Effect.map(handles, (handles) => [...handles, ...children()]),
+    // A pipe has no reset to show, and no addresses.
     capabilities: { halfClose: true, reset: false }
   },
   duplexMemory: throughDuplex(memory),

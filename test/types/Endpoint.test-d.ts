@@ -25,7 +25,9 @@ describe("Endpoint", () => {
 
   it("has a kind for each tag", () => {
     expectTypeOf<{ [K in Endpoint.Kind]: Endpoint.Kinds[K]["_tag"] }>().toEqualTypeOf<{ [K in Endpoint.Kind]: K }>()
-    expectTypeOf<Endpoint.HalfCloseKind>().toEqualTypeOf<"tcp" | "tls" | "unix" | "fifo" | "fd" | "memory" | "stdio">()
+    expectTypeOf<Endpoint.HalfCloseKind>().toEqualTypeOf<
+      "tcp" | "tls" | "unix" | "fifo" | "fd" | "memory" | "stdio" | "exec"
+    >()
   })
 })
 
@@ -42,6 +44,7 @@ describe("Endpoint.KindOf", () => {
     expectTypeOf(open({ _tag: "fd", read: 3, write: 3 })).toEqualTypeOf<"fd">()
     expectTypeOf(open({ _tag: "fifo", write: "/b" })).toEqualTypeOf<"fifo">()
     expectTypeOf(open(`tcp://127.0.0.1:${port}`)).toEqualTypeOf<"tcp">()
+    expectTypeOf(open(`exec:grep ${text}`)).toEqualTypeOf<"exec">()
     expectTypeOf(open(`serial:${text}`)).toEqualTypeOf<"serial">()
     expectTypeOf(open({ _tag: "tcp", host: "::1", port: 7000 })).toEqualTypeOf<"tcp">()
     expectTypeOf(open(Endpoint.SerialEndpoint.make({ path: "/dev/ttyUSB0" }))).toEqualTypeOf<"serial">()
@@ -58,11 +61,11 @@ describe("Endpoint.KindOf", () => {
 describe("Endpoint.Check", () => {
   it("says what is wrong with a scheme", () => {
     expectTypeOf<Endpoint.Check<"tpc://127.0.0.1:1">>().toEqualTypeOf<
-      `unknown endpoint scheme in "tpc://127.0.0.1:1": use tcp, tls, unix, fifo, fd, serial, memory or stdio`
+      `unknown endpoint scheme in "tpc://127.0.0.1:1": use tcp, tls, unix, fifo, fd, serial, memory, stdio or exec`
     >()
     // The message names them all.
     expectTypeOf<Endpoint.Kind>().toEqualTypeOf<
-      "tcp" | "tls" | "unix" | "fifo" | "fd" | "serial" | "memory" | "stdio"
+      "tcp" | "tls" | "unix" | "fifo" | "fd" | "serial" | "memory" | "stdio" | "exec"
     >()
   })
 
@@ -87,6 +90,10 @@ describe("Endpoint.Check", () => {
     open({ _tag: "fifo", read: "/a", path: "/b" })
     // @ts-expect-error a descriptor is a number
     open({ _tag: "fd", read: "3" })
+    // @ts-expect-error the arguments are missing
+    open({ _tag: "exec", command: "cat" })
+    // @ts-expect-error what a program is started with is an option
+    open({ _tag: "exec", command: "cat", args: [], cwd: "/" })
     // @ts-expect-error a misspelt field
     open({ _tag: "serial", path: "/a", baudRate: 1, baudrate: 1 })
   })
