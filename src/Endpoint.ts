@@ -44,7 +44,7 @@ export interface UnixEndpoint {
 }
 
 /**
- * A serial port: `serial:///dev/ttyUSB0?baudRate=115200`, `serial:COM3`.
+ * A serial port: `serial:///dev/ttyUSB0?baudRate=115200`, `serial:COM3`, `serial:///dev/ttyS0?parity=even&rtscts=true`.
  *
  * @category models
  * @since 0.1.0
@@ -54,6 +54,20 @@ export interface SerialEndpoint {
   readonly path: string
   /** Bits per second; 9600 where none is given, the rate that most devices leave the factory with. */
   readonly baudRate: number
+  /** Bits of data in each character. Default 8. */
+  readonly dataBits?: 5 | 6 | 7 | 8
+  /** Default none. Mark and space exist on Windows alone: elsewhere an open fails with `Unsupported`. */
+  readonly parity?: "none" | "even" | "odd" | "mark" | "space"
+  /** Default 1. One and a half exists on Windows alone. */
+  readonly stopBits?: 1 | 1.5 | 2
+  /** Flow control by the lines RTS and CTS, both ways. Default false. */
+  readonly rtscts?: boolean
+  /** We stop sending when the peer sends XOFF (0x13), until it sends XON (0x11). Default false: both are data. */
+  readonly xon?: boolean
+  /** We send XOFF when our input fills up, and XON when there is room again. Default false. */
+  readonly xoff?: boolean
+  /** DTR goes down when the port is closed, which hangs up a modem and resets some boards. Default true. */
+  readonly hupcl?: boolean
 }
 
 /**
@@ -252,6 +266,8 @@ const lack = (field: string, expected: string, at: number, actual: string): Resu
 
 // "007" and "1e3" stay text, which no schema of a number accepts: one number, one spelling.
 const numeral = (text: string): number | string => /^(0|[1-9]\d*)$/.test(text) ? Number(text) : text
+
+const truth = (text: string): boolean | string => text === "true" ? true : text === "false" ? false : text
 
 // A path ends at its first NUL, and half a surrogate pair would become U+FFFD on its way to the operating system.
 const isPath = (path: string): boolean => !/[\0\uD800-\uDFFF]/u.test(path)
@@ -466,33 +482,69 @@ export const SerialEndpoint = Schema.Struct({
   baudRate: Schema.Int.check(Schema.isGreaterThan(0)).pipe(
     Schema.withDecodingDefaultTypeKey(Effect.succeed(9600)),
     Schema.withConstructorDefault(Effect.succeed(9600))
-  )
+  ),
+  dataBits: Schema.optionalKey(Schema.Literals([5, 6, 7, 8])),
+  parity: Schema.optionalKey(Schema.Literals(["none", "even", "odd", "mark", "space"])),
+  stopBits: Schema.optionalKey(Schema.Literals([1, 1.5, 2])),
+  rtscts: Schema.optionalKey(Schema.Boolean),
+  xon: Schema.optionalKey(Schema.Boolean),
+  xoff: Schema.optionalKey(Schema.Boolean),
+  hupcl: Schema.optionalKey(Schema.Boolean)
 }).annotate({ identifier: "SerialEndpoint" })
+
+/** How what stands behind `?` is read; in this order it is written. */
+const serialOptions = {
+  baudRate: numeral,
+  dataBits: numeral,
+  parity: (text: string) => text,
+  stopBits: (text: string) => text === "1.5" ? 1.5 : numeral(text),
+  rtscts: truth,
+  xon: truth,
+  xoff: truth,
+  hupcl: truth
+} as const satisfies { readonly [K in Exclude<keyof SerialEndpoint, "_tag" | "path">]-?: (text: string) => unknown }
+
+const serialOptionNames = Object.keys(serialOptions) as ReadonlyArray<keyof typeof serialOptions>
 
 const serial: Form<SerialEndpoint> = {
   schema: SerialEndpoint,
   expected: {
     path: "the path of a device, without NUL",
-    baudRate: "an integer above 0"
+    baudRate: "an integer above 0",
+    dataBits: "5, 6, 7 or 8",
+    parity: "none, even, odd, mark or space",
+    stopBits: "1, 1.5 or 2",
+    rtscts: "true or false",
+    xon: "true or false",
+    xoff: "true or false",
+    hupcl: "true or false"
   },
   split: (rest) => {
     if (/^\/\/(?!\/)/.test(rest)) {
       return lack("path", "an absolute path (a relative one is serial:path)", 2, rest.slice(2))
     }
     const start = rest.startsWith("//") ? 2 : 0
-    // The last one, because a path may have its own: the string form always ends with the baud rate.
+    // The last one, because a path may have its own: the string form always has the baud rate.
     const query = rest.lastIndexOf("?")
     const path = rest.slice(start, query < 0 ? undefined : query)
     const found: Array<Found> = [{ field: "path", text: path, at: start, value: path }]
-    if (query >= 0) {
-      const option = /^baudRate=([^&]*)$/.exec(rest.slice(query + 1))
-      if (option === null) return lack("query", "baudRate=… and nothing else", query + 1, rest.slice(query + 1))
-      const text = option[1]!
-      found.push({ field: "baudRate", text, at: query + 1 + "baudRate=".length, value: numeral(text) })
+    if (query < 0) return Result.succeed(found)
+    let at = query + 1
+    for (const part of rest.slice(query + 1).split("&")) {
+      const [, name, text = ""] = /^([^=]*)=([^]*)$/.exec(part) ?? []
+      const field = serialOptionNames.find((field) => field === name && !found.some((other) => other.field === field))
+      if (field === undefined) {
+        return lack("query", `options joined by &, each once, of ${serialOptionNames.join(", ")}`, at, part)
+      }
+      found.push({ field, text, at: at + field.length + 1, value: serialOptions[field](text) })
+      at += part.length + 1
     }
     return Result.succeed(found)
   },
-  format: ({ baudRate, path }) => `serial:${path.startsWith("/") ? "//" : ""}${path}?baudRate=${baudRate}`
+  format: (endpoint) => {
+    const options = serialOptionNames.flatMap((name) => endpoint[name] === undefined ? [] : `${name}=${endpoint[name]}`)
+    return `serial:${endpoint.path.startsWith("/") ? "//" : ""}${endpoint.path}?${options.join("&")}`
+  }
 }
 
 /**
@@ -648,7 +700,7 @@ export const Endpoint = Schema.Union([
  * | unix | `unix:///absolute/path`, `unix:relative/path`, `unix:@name` in Linux's abstract namespace |
  * | fifo | `fifo:?read=/path&write=/path`, in any order; one of the two may be absent |
  * | fd | `fd:3` to read and write one, `fd:3,4` to read 3 and write 4, `fd:3,` to read alone, `fd:,4` to write alone |
- * | serial | `serial:///dev/ttyUSB0?baudRate=115200`, `serial:COM3` with the default of 9600 |
+ * | serial | `serial:///dev/ttyUSB0?baudRate=115200&parity=even`, `serial:COM3` with the default of 9600 |
  * | memory | `memory:name` |
  * | stdio | `stdio:` |
  * | exec | `exec:program argument …`, quoted as below |
@@ -665,7 +717,7 @@ export const Endpoint = Schema.Union([
  * **Gotchas**
  *
  * `unix:./@name` is a file called `@name`, since `unix:@name` is an abstract name. In the path of a serial port the last
- * `?` begins the baud rate.
+ * `?` begins the options.
  *
  * **Example** (Reading and writing endpoints)
  *

@@ -71,6 +71,9 @@ const host = Arbitrary.flatMap(
 
 const descriptor = Arbitrary.schema(Schema.Literals([0, 3, 4, 2 ** 31 - 1]))
 
+const { _tag: _, baudRate: __, path: ___, ...optionFields } = Endpoint.SerialEndpoint.fields
+const serialOptions = Arbitrary.schema(Schema.Struct(optionFields))
+
 const endpoint = Arbitrary.flatMap(
   choice("tcp", "tls", "unix", "fifo", "fd", "serial", "memory", "stdio", "exec"),
   (_tag): Arbitrary.Arbitrary<Endpoint.Endpoint> => {
@@ -95,8 +98,12 @@ const endpoint = Arbitrary.flatMap(
         )
       case "serial":
         return Arbitrary.map(
-          Arbitrary.all({ path: oddText, baudRate: Arbitrary.schema(Schema.Literals([1, 9600, 115200, 2 ** 31])) }),
-          (fields) => ({ _tag, ...fields })
+          Arbitrary.all({
+            path: oddText,
+            baudRate: Arbitrary.schema(Schema.Literals([1, 9600, 115200, 2 ** 31])),
+            options: serialOptions
+          }),
+          ({ options, ...fields }) => ({ _tag, ...fields, ...options })
         )
       case "memory":
         return Arbitrary.map(Arbitrary.filter(oddText, (name) => !name.startsWith("/")), (name) => ({ _tag, name }))
@@ -147,6 +154,22 @@ describe("Endpoint.parse", () => {
     ["SERIAL:/dev/a?b?baudRate=1", { _tag: "serial", path: "/dev/a?b", baudRate: 1 }],
     ["serial:COM3", { _tag: "serial", path: "COM3", baudRate: 9600 }],
     ["serial:\\\\.\\COM10", { _tag: "serial", path: "\\\\.\\COM10", baudRate: 9600 }],
+    [
+      "serial:COM4?stopBits=1.5&parity=mark&dataBits=5&hupcl=false&xoff=true&xon=true&rtscts=true&baudRate=50",
+      {
+        _tag: "serial",
+        path: "COM4",
+        baudRate: 50,
+        dataBits: 5,
+        parity: "mark",
+        stopBits: 1.5,
+        rtscts: true,
+        xon: true,
+        xoff: true,
+        hupcl: false
+      }
+    ],
+    ["serial:COM3?parity=even", { _tag: "serial", path: "COM3", baudRate: 9600, parity: "even" }],
     ["memory:pair", { _tag: "memory", name: "pair" }],
     ["memory:a:b/c", { _tag: "memory", name: "a:b/c" }],
     ["stdio:", { _tag: "stdio" }],
@@ -170,6 +193,8 @@ describe("Endpoint.parse", () => {
     it(`reads ${input}`, () => assert.deepStrictEqual(Endpoint.parse(input), Exit.succeed(expected)))
   }
 
+  const serialOptionsOnce =
+    "options joined by &, each once, of baudRate, dataBits, parity, stopBits, rtscts, xon, xoff, hupcl"
   const schemes = "one of tcp, tls, unix, fifo, fd, serial, memory, stdio, exec at character 1"
   const hosts = "a host name, an IPv4 address, or an IPv6 address in brackets at character 7"
   const ports = "an integer from 0 to 65535 at character"
@@ -256,14 +281,15 @@ describe("Endpoint.parse", () => {
     ["serial:///dev/x?baudRate=0", "endpoint.baudRate", "an integer above 0 at character 26", "0"],
     ["serial:///dev/x?baudRate=", "endpoint.baudRate", "an integer above 0 at character 26", ""],
     ["serial:///dev/x?baudRate=9.6", "endpoint.baudRate", "an integer above 0 at character 26", "9.6"],
-    ["serial:///dev/x?baudrate=1", "endpoint.query", "baudRate=… and nothing else at character 17", "baudrate=1"],
-    ["serial:///dev/x?", "endpoint.query", "baudRate=… and nothing else at character 17", ""],
-    [
-      "serial:///dev/x?baudRate=1&baudRate=2",
-      "endpoint.query",
-      "baudRate=… and nothing else at character 17",
-      "baudRate=1&baudRate=2"
-    ],
+    ["serial:///dev/x?baudRate=-1", "endpoint.baudRate", "an integer above 0 at character 26", "-1"],
+    ["serial:///dev/x?baudrate=1", "endpoint.query", `${serialOptionsOnce} at character 17`, "baudrate=1"],
+    ["serial:///dev/x?", "endpoint.query", `${serialOptionsOnce} at character 17`, ""],
+    ["serial:///dev/x?parity", "endpoint.query", `${serialOptionsOnce} at character 17`, "parity"],
+    ["serial:///dev/x?xon=true&xon=true", "endpoint.query", `${serialOptionsOnce} at character 26`, "xon=true"],
+    ["serial:///dev/x?dataBits=9", "endpoint.dataBits", "5, 6, 7 or 8 at character 26", "9"],
+    ["serial:///dev/x?xon=1&dataBits=8", "endpoint.xon", "true or false at character 21", "1"],
+    ["serial:///dev/x?parity=bogus", "endpoint.parity", "none, even, odd, mark or space at character 24", "bogus"],
+    ["serial:///dev/x?stopBits=3", "endpoint.stopBits", "1, 1.5 or 2 at character 26", "3"],
     ["memory:", "endpoint.name", "a name that does not start with a slash at character 8", ""],
     ["memory://pair", "endpoint.name", "a name that does not start with a slash at character 8", "//pair"],
     ["stdio", "endpoint.scheme", schemes, "stdio"],
@@ -394,10 +420,11 @@ describe("Endpoint.from", () => {
     ],
     [{ _tag: "fd", fd: 3 }, "endpoint.fd", "absent (fd has the fields read, write)", 3],
     [{ _tag: "serial", path: "a", baudRate: 0 }, "endpoint.baudRate", "an integer above 0", 0],
+    [{ _tag: "serial", path: "a", baudRate: 1, dataBits: 9 }, "endpoint.dataBits", "5, 6, 7 or 8", 9],
     [
       { _tag: "serial", path: "a", baudrate: 115200 },
       "endpoint.baudrate",
-      "absent (serial has the fields path, baudRate)",
+      "absent (serial has the fields path, baudRate, dataBits, parity, stopBits, rtscts, xon, xoff, hupcl)",
       115200
     ],
     [{ _tag: "memory", name: "/a" }, "endpoint.name", "a name that does not start with a slash", "/a"],
