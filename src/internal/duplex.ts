@@ -248,6 +248,15 @@ export class Duplex {
     this.#settle()
   }
 
+  /** Drops what has arrived and nobody has pulled. */
+  discardInput(): void {
+    this.#input = []
+    this.#inputBytes = 0
+    this.#steer()
+    this.#letGoWhenBothEnded()
+    this.#settle()
+  }
+
   /** The reader is done: nothing will be put back. */
   endReading(): void {
     this.#inHand = 0

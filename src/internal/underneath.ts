@@ -9,7 +9,7 @@ import type { Duplex, Fault } from "./duplex.ts"
 export interface Underneath<out E> {
   readonly duplex: Duplex
   /** The typed error of a fault. */
-  readonly errorOf: (operation: "read" | "write", fault: Fault, delivery?: "NotSent" | "Unknown") => E
+  readonly errorOf: (operation: "read" | "write" | "control", fault: Fault, delivery?: "NotSent" | "Unknown") => E
 }
 
 /** What a transport extends that has a machine underneath. */

@@ -1,27 +1,33 @@
 /**
  * The network of this machine: TCP over IPv4 and IPv6, Unix sockets by path and abstract name, named pipes, descriptors
- * that are open already, this program's own standard input and output, and programs that are started to be talked to.
+ * that are open already, serial ports, this program's own standard input and output, and programs that are started to be
+ * talked to.
  *
  * `layer` provides one connection; `layerNetwork` provides the `Network` on which programs connect and listen. A host
  * name is resolved by Effect's `AddressResolver` and its addresses are tried as RFC 8305 says.
  */
 import * as NodeAddressResolver from "@effect/platform-node/NodeAddressResolver"
 import * as NodeDns from "@effect/platform-node/NodeDns"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AddressResolver } from "effect/net/AddressResolver"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Endpoint from "../Endpoint.ts"
 import type { Listener } from "../Listener.ts"
 import { Network } from "../Network.ts"
+import { SerialBinding } from "../SerialBinding.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
-import type { Door, Machine, SocketTransport } from "./door.ts"
+import type { Door, Machine } from "./door.ts"
 import { execDoor } from "./exec.ts"
 import { fdDoor } from "./fd.ts"
 import { fifoDoor } from "./fifo.ts"
 import { guard } from "./guard.ts"
+import { layer as platformSerial } from "./NodeSerial.ts"
 import { type NodeOptions, resolveNodeOptions } from "./options.ts"
+import { serialDoor } from "./serialDoor.ts"
 import { stdioDoor } from "./stdio.ts"
 import { tcpDoor } from "./tcp.ts"
 import { unixDoor } from "./unix.ts"
@@ -40,13 +46,21 @@ export const layerNetwork: Layer.Layer<Network> = Layer.suspend(() =>
 
 /**
  * The network of this machine with a resolver of one's own, and with options for all its connections; those given to
- * `connect` or `listen` win.
+ * `connect` or `listen` win. Serial ports are reached by the `SerialBinding` at hand, where there is one when the layer is
+ * built, and by `NodeSerial.layer` otherwise.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerNetworkWith = (options?: NodeOptions): Layer.Layer<Network, never, AddressResolver> =>
-  Layer.effect(Network, Effect.map(AddressResolver, (resolver) => makeNetwork(resolver, options)))
+  Layer.effect(
+    Network,
+    Effect.zipWith(
+      AddressResolver,
+      serialBinding,
+      (resolver, serial) => makeNetwork({ resolver, serial }, options)
+    )
+  )
 
 /**
  * One connection of this machine.
@@ -75,6 +89,8 @@ export const layerNetworkWith = (options?: NodeOptions): Layer.Layer<Network, ne
  * do is `Unsupported`: a folder, a datagram socket, one that is open for the other direction alone (where `/proc` tells;
  * elsewhere its first use fails), or a pipe or a file for both directions. Leave the number alone while the connection
  * has it: another stream of Node on the same one would take its bytes.
+ *
+ * `serial:` needs the package `serialport` and the main thread: see `NodeSerial`.
  *
  * @category layers
  * @since 0.1.0
@@ -142,17 +158,29 @@ const doors: { readonly [K in Endpoint.Kind]?: Door<Endpoint.Kinds[K]> } = {
   unix: unixDoor,
   fifo: fifoDoor,
   fd: fdDoor,
+  serial: serialDoor,
   stdio: stdioDoor,
   exec: execDoor
 }
+
+const serialBinding = Effect.flatMap(
+  Effect.serviceOption(SerialBinding),
+  Option.match({
+    onNone: () => Effect.map(Effect.scoped(Layer.build(platformSerial)), Context.get(SerialBinding)),
+    onSome: Effect.succeed
+  })
+)
 
 /** An option that is undefined is one that was not given, and leaves the network's own in force. */
 const definedIn = (given: NodeOptions | undefined): NodeOptions =>
   Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined))
 
-const makeNetwork = (resolver: AddressResolver["Service"], defaults: NodeOptions | undefined): Network["Service"] => {
+const makeNetwork = (
+  means: Pick<Machine, "resolver" | "serial">,
+  defaults: NodeOptions | undefined
+): Network["Service"] => {
   let id = 0
-  const machine: Machine = { resolver, nextId: () => ++id }
+  const machine: Machine = { ...means, nextId: () => ++id }
 
   const prepare = Effect.fnUntraced(function*(
     operation: "open" | "listen",
@@ -176,7 +204,7 @@ const makeNetwork = (resolver: AddressResolver["Service"], defaults: NodeOptions
   const connect = (
     input: Endpoint.Endpoint | string,
     given?: NodeOptions
-  ): Effect.Effect<SocketTransport, TransportError.TransportError, Scope.Scope> =>
+  ): Effect.Effect<Transport.Transport, TransportError.TransportError, Scope.Scope> =>
     Effect.flatMap(
       prepare("open", input, given),
       ({ door, endpoint, options }) => door.connect(machine, endpoint, options)
@@ -185,7 +213,7 @@ const makeNetwork = (resolver: AddressResolver["Service"], defaults: NodeOptions
   const listen = (
     input: Endpoint.Endpoint | string,
     given?: NodeOptions
-  ): Effect.Effect<Listener<SocketTransport>, TransportError.TransportError, Scope.Scope> =>
+  ): Effect.Effect<Listener<Transport.Transport>, TransportError.TransportError, Scope.Scope> =>
     Effect.flatMap(
       prepare("listen", input, given),
       ({ door, endpoint, options }) => door.listen(machine, endpoint, options)

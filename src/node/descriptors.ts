@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Endpoint from "../Endpoint.ts"
+import { inOwnScope } from "../ownScope.ts"
 import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
 import { endWriting, type Machine, type SocketTransport } from "./door.ts"
@@ -26,7 +27,6 @@ import {
 } from "./halves.ts"
 import { reasonOf } from "./nativeError.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
-import { inOwnScope } from "./sockets.ts"
 import { SocketWire } from "./socketWire.ts"
 
 /** What is read and what is written; at least one of the two, and they may be the same. */

@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import type * as Net from "node:net"
 import * as Endpoint from "../Endpoint.ts"
 import * as Listener from "../Listener.ts"
+import type { SerialBinding } from "../SerialBinding.ts"
 import type * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
@@ -20,9 +21,11 @@ import { isTcp, SocketWire } from "./socketWire.ts"
 export interface Machine {
   readonly resolver: AddressResolver["Service"]
   readonly nextId: () => number
+  /** How serial ports are reached. */
+  readonly serial: SerialBinding["Service"]
 }
 
-/** The transports of every door that there is so far. */
+/** The transports of sockets. */
 export type SocketTransport = Transport.HalfCloseableTransport
 
 /** One kind of endpoint. Options and endpoint have been checked. */
@@ -31,16 +34,19 @@ export interface Door<E extends Endpoint.Endpoint> {
     machine: Machine,
     endpoint: E,
     options: ResolvedNodeOptions
-  ) => Effect.Effect<SocketTransport, TransportError.TransportError, Scope.Scope>
+  ) => Effect.Effect<Transport.Of<E>, TransportError.TransportError, Scope.Scope>
   readonly listen: (
     machine: Machine,
     endpoint: E,
     options: ResolvedNodeOptions
-  ) => Effect.Effect<Listener.Listener<SocketTransport>, TransportError.TransportError, Scope.Scope>
+  ) => Effect.Effect<Listener.Listener<Transport.Of<E>>, TransportError.TransportError, Scope.Scope>
 }
 
 /** For what there is nobody to come to. */
-export const noListening: Door<Endpoint.Endpoint>["listen"] = (_, endpoint) =>
+export const noListening = (
+  _: Machine,
+  endpoint: Endpoint.Endpoint
+): Effect.Effect<never, TransportError.TransportError> =>
   Effect.fail(
     TransportError.make(
       "listen",

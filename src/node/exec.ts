@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Endpoint from "../Endpoint.ts"
+import { inOwnScope } from "../ownScope.ts"
 import type { HalfCloseableTransport, Transport } from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
@@ -20,7 +21,6 @@ import { ExecWire } from "./execWire.ts"
 import { reasonOf } from "./nativeError.ts"
 import type { ChildOptions, ResolvedNodeOptions } from "./options.ts"
 import { type Program, ProgramFailed, start, type StderrListener } from "./program.ts"
-import { inOwnScope } from "./sockets.ts"
 
 export const execDoor: Door<Endpoint.ExecEndpoint> = {
   connect: (machine, endpoint, options) => openProgram(machine.nextId, endpoint, options),

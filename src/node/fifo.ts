@@ -8,6 +8,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Endpoint from "../Endpoint.ts"
+import { inOwnScope } from "../ownScope.ts"
 import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
 import { type Door, endWriting, noListening, withinConnectTimeout } from "./door.ts"
@@ -21,7 +22,6 @@ import {
   type WritingHalf
 } from "./halves.ts"
 import { reasonOf } from "./nativeError.ts"
-import { inOwnScope } from "./sockets.ts"
 
 export const fifoDoor: Door<Endpoint.FifoEndpoint> = {
   connect: (machine, endpoint, options) =>

@@ -1,5 +1,6 @@
 export * as NodeChildProcess from "./NodeChildProcess.ts"
 export * as NodeDuplex from "./NodeDuplex.ts"
+export * as NodeSerial from "./NodeSerial.ts"
 export * as NodeTransport from "./NodeTransport.ts"
 export * as SerialDevice from "./SerialDevice.ts"
 export * as SerialPorts from "./SerialPorts.ts"

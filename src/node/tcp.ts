@@ -7,11 +7,12 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Net from "node:net"
 import * as Endpoint from "../Endpoint.ts"
+import { inOwnScope } from "../ownScope.ts"
 import type { Info } from "../Transport.ts"
 import { dial } from "./dial.ts"
 import { type Door, failedAt, listenerOf, type Machine, transportOf } from "./door.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
-import { bindServer, connectSocket, inOwnScope } from "./sockets.ts"
+import { bindServer, connectSocket } from "./sockets.ts"
 
 export const tcpDoor: Door<Endpoint.TcpEndpoint> = {
   connect: (machine, endpoint, options) =>

@@ -8,10 +8,11 @@ import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Endpoint from "../Endpoint.ts"
+import { inOwnScope } from "../ownScope.ts"
 import * as TransportError from "../TransportError.ts"
 import { type Door, failedAt, listenerOf, transportOf, withinConnectTimeout } from "./door.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
-import { bindServer, type BoundServer, connectSocket, inOwnScope } from "./sockets.ts"
+import { bindServer, type BoundServer, connectSocket } from "./sockets.ts"
 
 export const unixDoor: Door<Endpoint.UnixEndpoint> = {
   connect: (machine, endpoint, options) =>

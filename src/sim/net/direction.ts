@@ -2,10 +2,10 @@
  * One direction of a connection: a FIFO of bytes with a bounded buffer at each end. Bytes are conserved: they can be cut,
  * joined and late, and what the receiver reads is a prefix of what the sender wrote.
  */
+import { takeFrom } from "../../internal/pieces.ts"
 import type { Engine } from "../engine/engine.ts"
 import { Lane, type Owner } from "../engine/lanes.ts"
 import { type Carried, type Path, Shape } from "./path.ts"
-import { takeFrom } from "./pieces.ts"
 import { NativeError, type Socket } from "./socket.ts"
 
 /** Something that is to happen where a place in the direction is reached: before the byte there goes on. */

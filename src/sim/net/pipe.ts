@@ -6,10 +6,10 @@
  * any more; a write when nobody reads is a broken pipe. There is no reset: what was written before an end is read.
  */
 import type { Port, Wire } from "../../internal/duplex.ts"
+import { takeFrom } from "../../internal/pieces.ts"
 import type { Engine } from "../engine/engine.ts"
 import { Lane, type Owner } from "../engine/lanes.ts"
 import type { HostFile } from "./hosts.ts"
-import { takeFrom } from "./pieces.ts"
 import { NativeError, type SocketHost } from "./socket.ts"
 
 /** What Linux keeps in a pipe. */

@@ -5,11 +5,11 @@
  * are their own business, and where they differ, what arrives is garbage.
  */
 import type { Port, Wire } from "../../internal/duplex.ts"
+import { takeFrom } from "../../internal/pieces.ts"
 import type { Engine } from "../engine/engine.ts"
 import { Lane, type Owner } from "../engine/lanes.ts"
 import type { Prng } from "../engine/prng.ts"
 import type { HostFile } from "./hosts.ts"
-import { takeFrom } from "./pieces.ts"
 import { NativeError, type SocketHost } from "./socket.ts"
 
 /** What Linux keeps of what is to be sent, and of what has arrived. */

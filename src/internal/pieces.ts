@@ -1,5 +1,5 @@
 /**
- * Bytes in pieces, as the buffers of a simulated system have them.
+ * Bytes in pieces, as the buffers of a medium in memory have them.
  */
 
 /** Takes so many bytes out of the front. */
