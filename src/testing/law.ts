@@ -58,6 +58,11 @@ export interface Capabilities {
   readonly halfClose: boolean
   /** The peer can tell an abort from an end. */
   readonly reset: boolean
+  /**
+   * The peer sees our end, of one direction or of all. Default true; on a serial line a close is silence to the other
+   * side, and laws that read to the end are left out.
+   */
+  readonly peerEnd?: boolean | undefined
   /** `info` has addresses that mirror the peer's. Default false. */
   readonly addresses?: boolean | undefined
   /** It runs by Effect's `Clock` alone, so that the laws run under `TestClock`. Default false: real time. */
@@ -159,6 +164,7 @@ export type Need =
   | "halfClose"
   | "noHalfClose"
   | "reset"
+  | "peerEnd"
   | "addresses"
   | "buffers"
   | "failingOpens"
@@ -173,6 +179,8 @@ export const has = (subject: Subject, need: Need): boolean => {
       return subject.capabilities[need]
     case "noHalfClose":
       return !subject.capabilities.halfClose
+    case "peerEnd":
+      return subject.capabilities.peerEnd !== false
     case "addresses":
       return subject.capabilities.addresses === true
     case "buffers":

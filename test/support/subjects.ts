@@ -2,7 +2,17 @@
  * Every transport of this project as a subject for the laws.
  */
 import { Context, Effect, Layer, Option, Scope } from "effect"
-import { Endpoint, type Listener, Network, TestTransport, type Transport } from "effect-transport"
+import {
+  Endpoint,
+  type Listener,
+  Network,
+  Serial,
+  SerialBinding,
+  TestSerial,
+  TestTransport,
+  type Transport,
+  type TransportError
+} from "effect-transport"
 import { NodeDuplex, NodeTransport } from "effect-transport/node"
 import type { TransportLaws } from "effect-transport/testing"
 import { AddressResolver, Dns } from "effect/net"
@@ -14,6 +24,7 @@ import { blackHole } from "./blackHole.ts"
 import { children } from "./children.ts"
 import { exhaustion } from "./exhaustion.ts"
 import { fifoPair, openPipe, takeFifo } from "./fifos.ts"
+import { openPort, openPtys, portPair, ptyPair } from "./ptys.ts"
 
 type NetworkService = Network.Network["Service"]
 
@@ -160,7 +171,7 @@ const failingTcp = (host: string, foreign: string): ReadonlyArray<TransportLaws.
   failing(
     machine,
     "an endpoint of a kind that is not there",
-    ({ connect }) => connect("serial:///dev/ttyS99"),
+    ({ connect }) => connect("tls://127.0.0.1:1"),
     "Unsupported"
   ),
   failing(machine, "an endpoint that is none", ({ connect }) => connect("tcp://" as string), "InvalidOption"),
@@ -367,6 +378,22 @@ const failingFd: ReadonlyArray<TransportLaws.FailingOpen> = [
   failing(machine, "listening", ({ listen }) => listen("fd:3"), "Unsupported")
 ]
 
+/** A serial line has no end to show, neither of one direction nor of all. */
+const serial = { halfClose: false, reset: false, peerEnd: false }
+
+const failingSerial = (
+  name: string,
+  reason: TransportLaws.FailingOpen["reasons"][number],
+  open: () => Effect.Effect<unknown, TransportError.TransportError, SerialBinding.SerialBinding | Scope.Scope>
+): TransportLaws.FailingOpen => ({
+  name,
+  open: Effect.flatMap(
+    TestSerial.makeCable("/dev/a", "/dev/b"),
+    ({ binding }) => Effect.provideService(open(), SerialBinding.SerialBinding, binding)
+  ),
+  reasons: [reason]
+})
+
 const virtual = { halfClose: true, reset: true, virtualTime: true }
 
 const memory: TransportLaws.Subject = {
@@ -411,6 +438,36 @@ export const subjects: Readonly<Record<string, TransportLaws.Subject>> = {
     failingOpens: failingFd,
     resources: held,
     capabilities: { halfClose: true, reset: false }
+
+  serialMemory: {
+    pair: (options) => Effect.map(TestSerial.pair(options), ([a, b]) => [a.transport, b.transport] as const),
+    failingOpens: [
+      failingSerial("a path that is not there", "NotFound", () => Serial.open("serial:/dev/nowhere")),
+      failingSerial(
+        "a device that is in use",
+        "Busy",
+        () => Effect.andThen(Serial.open("serial:/dev/a"), Serial.open("serial:/dev/a"))
+      ),
+      failingSerial("no serial port", "Unsupported", () => Serial.open("tcp://127.0.0.1:1")),
+      failingSerial("settings that are none", "InvalidOption", () => Serial.open("serial:/dev/a?dataBits=9"))
+    ],
+    capabilities: { ...serial, virtualTime: true }
+  },
+  serialPty: {
+    pair: (options) => Effect.map(portPair(options), ({ a, b }) => [a.transport, b.transport] as const),
+    failingOpens: [
+      { name: "a path that is not there", open: openPort("/dev/nowhere"), reasons: ["NotFound"] },
+      { name: "a folder", open: openPort(tmpdir()), reasons: ["Unsupported"] },
+      { name: "a device that is none", open: openPort("/dev/null"), reasons: ["Unsupported"] },
+      {
+        name: "a device that is in use",
+        open: Effect.flatMap(ptyPair, ({ a }) => Effect.andThen(openPort(a), openPort(a))),
+        reasons: ["Busy"]
+      },
+      failing(machine, "listening", ({ listen }) => listen("serial:///dev/null"), "Unsupported")
+    ],
+    resources: Effect.sync(openPtys),
+    capabilities: serial
   },
   exec: {
     pair: pairThroughProgram,

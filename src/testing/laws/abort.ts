@@ -30,6 +30,7 @@ export const abortLaws: ReadonlyArray<Law> = [
   {
     number: 64,
     title: "an abort drops the queue: what is written after it never arrives, and what was queued need not",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       // In the same turn as the writes before it, and with a write under way.
       for (const bytes of [10, 300_000]) {
@@ -147,6 +148,7 @@ export const abortLaws: ReadonlyArray<Law> = [
   {
     number: 67,
     title: "after an abort the peer finds an error or the end, never more data or silence; a reset where there is one",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const { reset } = bench.subject.capabilities
       for (const [when, make] of states) {
@@ -181,6 +183,7 @@ export const abortLaws: ReadonlyArray<Law> = [
   {
     number: 68,
     title: "an abort works on every kind of transport, at both ends, and is quiet where the medium cannot show it",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const why = Cause.fail("a reason of ours")
       for (const which of [0, 1] as const) {

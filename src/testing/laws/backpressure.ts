@@ -131,6 +131,7 @@ export const backpressureLaws: ReadonlyArray<Law> = [
   {
     number: 36,
     title: "whoever waits for room or for a flush fails promptly when the transport ends, by whatever route",
+    needs: ["peerEnd"],
     test: (bench) => Effect.forEach(deaths, (death) => dieWaiting(bench, death), { discard: true })
   },
   {

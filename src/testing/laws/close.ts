@@ -28,6 +28,7 @@ export const closeLaws: ReadonlyArray<Law> = [
   {
     number: 57,
     title: "close delivers every byte that was accepted, and then the end, to a peer that reads",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       // 1 MiB of small writes behind all that the medium takes.
       const [a, b] = yield* bench.pair({ highWaterMark: 1_048_576, closeTimeout: patient })
@@ -60,6 +61,7 @@ export const closeLaws: ReadonlyArray<Law> = [
   {
     number: 58,
     title: "close is complete only when all is flushed and nothing is held any more",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const before = yield* bench.held
       const [a, b] = yield* bench.pair({
@@ -89,6 +91,7 @@ export const closeLaws: ReadonlyArray<Law> = [
   {
     number: 59,
     title: "input that nobody read does not cost the peer our output at close",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const [a, b] = yield* bench.pair({ closeTimeout: patient, linger: { duration: patient, bytesMax: 1_048_576 } })
       const unread = yield* bench.startBlocked(Effect.exit(b.write(pattern(300_000, 0, 2))))
@@ -113,6 +116,7 @@ export const closeLaws: ReadonlyArray<Law> = [
   {
     number: 60,
     title: "close is bounded: a peer that never reads makes it an abort after the limit, and the result says so",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const before = yield* bench.held
       const stuck = yield* bench.clogged({ closeTimeout: 50 })
@@ -157,6 +161,7 @@ export const closeLaws: ReadonlyArray<Law> = [
   {
     number: 61,
     title: "a close that fails releases everything all the same, once, and all later calls find it Closed",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       for (const how of ["reset while it flushes", "reset before", "out of time"] as const) {
         const before = yield* bench.held
@@ -245,6 +250,7 @@ export const closeLaws: ReadonlyArray<Law> = [
     number: 63,
     title:
       "from the call to close on new writes fail; accepted ones are flushed; one that waits for room fails, unsent",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const [a, b] = yield* bench.pair({ closeTimeout: patient })
       let accepted = yield* bench.fill(a)

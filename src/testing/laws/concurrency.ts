@@ -159,6 +159,7 @@ export const concurrencyLaws: ReadonlyArray<Law> = [
   {
     number: 30,
     title: "an end that meets a write comes after it or is refused, and never cuts it",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       for (const how of bench.subject.capabilities.halfClose ? ["halfClose", "close"] as const : ["close"] as const) {
         for (const state of ["waits", "has begun"] as const) yield* endBesideWrite(bench, how, state)

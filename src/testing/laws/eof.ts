@@ -25,6 +25,7 @@ export const eofLaws: ReadonlyArray<Law> = [
   {
     number: 10,
     title: "the end of input is sticky and final",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const { halfClose: canHalfClose } = bench.subject.capabilities
       const [a, b] = yield* bench.pair(quick)
@@ -67,6 +68,7 @@ export const eofLaws: ReadonlyArray<Law> = [
   {
     number: 11,
     title: "all that the peer sent before its end arrives before the end, however late it is read",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const [a, b] = yield* bench.pair()
       const sending = yield* bench.start(Effect.andThen(b.write(pattern(1_048_576)), b.close))

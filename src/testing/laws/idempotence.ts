@@ -18,6 +18,7 @@ export const idempotenceLaws: ReadonlyArray<Law> = [
     number: 82,
     title:
       "ends, pauses and writes may repeat and mix in any order: late calls are quiet, and an end stays what it was",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       for (let seed = 1; seed <= 60; seed++) yield* Effect.scoped(play(bench, seed))
     })

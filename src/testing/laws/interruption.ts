@@ -70,6 +70,7 @@ export const interruptionLaws: ReadonlyArray<Law> = [
   {
     number: 75,
     title: "an interrupted write goes out whole, or not at all, or nothing goes out after it",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const random = randomOf(75)
 
@@ -179,6 +180,7 @@ export const interruptionLaws: ReadonlyArray<Law> = [
   {
     number: 77,
     title: "an interrupted close releases everything all the same, as an abort does",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       for (const how of ["an interruption", "a time limit"] as const) {
         const before = yield* bench.held
@@ -218,6 +220,7 @@ export const interruptionLaws: ReadonlyArray<Law> = [
     number: 78,
     title:
       "the interruption of one who waits leaves the others and the transport as they are, and writes nothing later",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       // One of five, wherever it stands.
       for (const place of [0, 2, 4]) {

@@ -120,6 +120,7 @@ export const openingLaws: ReadonlyArray<Law> = [
   {
     number: 4,
     title: "bytes, and the end, that arrive before the first read are kept",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const [a, b] = yield* bench.pair(abandoned)
       const early = yield* bench.start(b.write(text("early")))

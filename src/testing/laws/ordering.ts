@@ -44,6 +44,7 @@ export const orderingLaws: ReadonlyArray<Law> = [
   {
     number: 25,
     title: "input is handled serially: a handler begins when the one before it is done",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       for (const how of ["forEach", "a loop that pulls"] as const) {
         const scope = yield* Effect.scope
@@ -69,6 +70,7 @@ export const orderingLaws: ReadonlyArray<Law> = [
   {
     number: 26,
     title: "events come in the order open, data, end of input, closed; closed comes once, and nothing after it",
+    needs: ["peerEnd"],
     test: (bench) =>
       Effect.forEach(
         endings,

@@ -177,11 +177,13 @@ export const pauseLaws: ReadonlyArray<Law> = [
   {
     number: 43,
     title: "no end is lost during a pause: it is reported on resume or on the next write at the latest",
+    needs: ["peerEnd"],
     test: (bench) => Effect.forEach(pauses, (pause) => endDuring(bench, pause), { discard: true })
   },
   {
     number: 44,
     title: "a pause holds from before the first byte on, and a resume after the end does nothing",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       for (const pause of pauses) {
         const [a, b] = yield* bench.pair()

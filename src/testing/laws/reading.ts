@@ -30,6 +30,7 @@ export const readingLaws: ReadonlyArray<Law> = [
   {
     number: 6,
     title: "a read brings at least one byte: nothing is never delivered",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const [a, b] = yield* bench.pair()
       const waiting = yield* bench.startBlocked(pullOnce(a))
@@ -81,6 +82,7 @@ export const readingLaws: ReadonlyArray<Law> = [
   {
     number: 7,
     title: "a limited read keeps to its limit and leaves the rest in its place; a limit that is none is refused",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const [a, b] = yield* bench.pair({ linger: { duration: 10 } })
       const refusesNoLimits = Effect.forEach([0, -1, 1.5, NaN, Infinity], (limit) => {
@@ -149,6 +151,7 @@ export const readingLaws: ReadonlyArray<Law> = [
   {
     number: 8,
     title: "a read returns as soon as something is there, and the borders of chunks carry no meaning",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const [a, b] = yield* bench.pair()
       const reads = [Transport.read(a, 65_536), Effect.scoped(Effect.flatMap(a.reader, (reader) => reader.pull))]
@@ -202,6 +205,7 @@ export const readingLaws: ReadonlyArray<Law> = [
   {
     number: 9,
     title: "a chunk that was delivered belongs to the receiver for good",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const kept: Array<{ readonly chunk: Uint8Array; readonly asItWas: Uint8Array }> = []
       let bytes = 0

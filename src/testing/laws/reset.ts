@@ -72,6 +72,7 @@ export const resetLaws: ReadonlyArray<Law> = [
   {
     number: 71,
     title: "after the peer's abort every write, flush, half-close and close comes to an end, pending or later",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const { halfClose } = bench.subject.capabilities
       // Each together with what would have to come before it.
@@ -152,6 +153,7 @@ export const resetLaws: ReadonlyArray<Law> = [
   {
     number: 73,
     title: "the peer's abort is the same Reset to reads and writes, in whatever order they find it",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const orders = [["read"], ["write"], ["read", "write"], ["write", "read"]] as const
       for (let run = 0; run < 100; run++) {

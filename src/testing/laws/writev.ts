@@ -69,6 +69,7 @@ export const writevLaws: ReadonlyArray<Law> = [
   {
     number: 20,
     title: "an empty sequence and empty chunks are harmless, also right before close",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const x = text("x")
       const large = pattern(20_000)
@@ -107,6 +108,7 @@ export const writevLaws: ReadonlyArray<Law> = [
   {
     number: 21,
     title: "a sequence is read once, and checked as a whole before anything of it is taken",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const good = text("good")
       const large = pattern(20_000)

@@ -62,6 +62,7 @@ export const writingLaws: ReadonlyArray<Law> = [
   {
     number: 15,
     title: "a write of nothing succeeds and sends nothing while the transport is open, and fails when it is not",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const nothing = new Uint8Array()
       const [a, b] = yield* bench.pair(quick)
@@ -147,6 +148,7 @@ export const writingLaws: ReadonlyArray<Law> = [
   {
     number: 17,
     title: "a write after our half-close, close or abort fails as closed, sends nothing and leaves reading as it is",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       const refuses = Effect.fnUntraced(
         function*(transport: Transport.Transport, builtBefore: ReturnType<Transport.Transport["write"]>, by: string) {
@@ -205,6 +207,7 @@ export const writingLaws: ReadonlyArray<Law> = [
   {
     number: 18,
     title: "when the peer is gone, writes soon fail, go on failing, and none hangs",
+    needs: ["peerEnd"],
     test: Effect.fnUntraced(function*(bench) {
       for (const how of ["close", "abort"] as const) {
         for (const bytes of [1, 100_000]) {
