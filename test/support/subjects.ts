@@ -24,7 +24,8 @@ import { blackHole } from "./blackHole.ts"
 import { children } from "./children.ts"
 import { exhaustion } from "./exhaustion.ts"
 import { fifoPair, openPipe, takeFifo } from "./fifos.ts"
-import { openPort, openPtys, portPair, ptyPair } from "./ptys.ts"
+import { bridgedPair } from "./ptyBridge.ts"
+import { openPort, openPtys } from "./ptys.ts"
 
 type NetworkService = Network.Network["Service"]
 
@@ -438,7 +439,7 @@ export const subjects: Readonly<Record<string, TransportLaws.Subject>> = {
     failingOpens: failingFd,
     resources: held,
     capabilities: { halfClose: true, reset: false }
-
+  },
   serialMemory: {
     pair: (options) => Effect.map(TestSerial.pair(options), ([a, b]) => [a.transport, b.transport] as const),
     failingOpens: [
@@ -454,14 +455,19 @@ export const subjects: Readonly<Record<string, TransportLaws.Subject>> = {
     capabilities: { ...serial, virtualTime: true }
   },
   serialPty: {
-    pair: (options) => Effect.map(portPair(options), ({ a, b }) => [a.transport, b.transport] as const),
+    pair: (options) =>
+      Effect.flatMap(bridgedPair, ([a, b]) =>
+        Effect.map(
+          Effect.all([openPort(a, options), openPort(b, options)]),
+          ([a, b]) => [a.transport, b.transport] as const
+        )),
     failingOpens: [
       { name: "a path that is not there", open: openPort("/dev/nowhere"), reasons: ["NotFound"] },
       { name: "a folder", open: openPort(tmpdir()), reasons: ["Unsupported"] },
       { name: "a device that is none", open: openPort("/dev/null"), reasons: ["Unsupported"] },
       {
         name: "a device that is in use",
-        open: Effect.flatMap(ptyPair, ({ a }) => Effect.andThen(openPort(a), openPort(a))),
+        open: Effect.flatMap(bridgedPair, ([a]) => Effect.andThen(openPort(a), openPort(a))),
         reasons: ["Busy"]
       },
       failing(machine, "listening", ({ listen }) => listen("serial:///dev/null"), "Unsupported")

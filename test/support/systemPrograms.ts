@@ -4,16 +4,19 @@
  * Such tests run where the program is found. Elsewhere they are listed as skipped, with the line that installs them
  * all; with `CI=true` a missing program is a failure.
  */
+import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { assert, describe, it } from "vitest"
 
-/** Each program with its Debian package. */
+/** Each program with its Debian package, or packages. A module of Python goes by the name of its package. */
 export const programs = {
   socat: "socat",
   openssl: "openssl",
   "redis-server": "redis-server",
   python3: "python3",
+  "python3-serial": "python3-serial",
+  gcc: "gcc libc6-dev",
   nc: "netcat-openbsd",
   mosquitto: "mosquitto"
 } as const
@@ -31,8 +34,17 @@ const isExecutable = (file: string): boolean => {
   }
 }
 
+/** The one that Debian's modules belong to, which is not always the first on the path. */
+export const debianPython = "/usr/bin/python3"
+
+/** How those are found that are no programs on the path. */
+const probes: { readonly [name: string]: () => boolean } = {
+  "python3-serial": () => ChildProcess.spawnSync(debianPython, ["-c", "import serial"]).status === 0
+}
+
 export const isFound = (program: string, path = process.env.PATH ?? ""): boolean =>
-  path.split(Path.delimiter).some((folder) => folder !== "" && isExecutable(Path.join(folder, program)))
+  probes[program]?.() ??
+    path.split(Path.delimiter).some((folder) => folder !== "" && isExecutable(Path.join(folder, program)))
 
 export type Verdict =
   | { readonly _tag: "Run" }

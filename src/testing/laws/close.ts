@@ -22,7 +22,7 @@ import {
   pullOnce,
   text
 } from "../bench.ts"
-import type { Law, LawBroken } from "../law.ts"
+import { has, type Law, type LawBroken } from "../law.ts"
 
 export const closeLaws: ReadonlyArray<Law> = [
   {
@@ -208,8 +208,10 @@ export const closeLaws: ReadonlyArray<Law> = [
       yield* bench.start(Effect.exit(b.write(text("late"))))
       yield* bench.settle
       yield* checkReadFails("a read during the close", yield* bench.within("a read", pullOnce(a)), "Closed")
-      yield* bench.within("the peer's abort", b.abort)
-      yield* bench.ended("the close whose peer aborted", closing)
+      // Where nothing tells of the peer's, our own ends the close.
+      const [whose, other] = has(bench.subject, "peerEnd") ? ["peer's", b] as const : ["own", a] as const
+      yield* bench.within(`the ${whose} abort`, other.abort)
+      yield* bench.ended(`the close that met its ${whose} abort`, closing)
 
       // What had arrived and was not read.
       const [c, d] = yield* bench.pair({ linger: { duration: 10 } })

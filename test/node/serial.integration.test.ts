@@ -1,0 +1,441 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Deferred, Effect, Fiber, Layer, type Scope } from "effect"
+import { Endpoint, Serial, type SerialBinding, Transport, type TransportError } from "effect-transport"
+import { NodeSerial, NodeTransport } from "effect-transport/node"
+import { execFileSync } from "node:child_process"
+import { createHash, randomBytes } from "node:crypto"
+import { afterAll } from "vitest"
+import { openingReasonOf, standingReasonOf } from "../../src/node/serial/native.ts"
+import { run } from "../support/programs.ts"
+import { bridgedPair, endBridge } from "../support/ptyBridge.ts"
+import { openPort, openPtys, portPair, ptyPair, unplug } from "../support/ptys.ts"
+import { debianPython, describeWith } from "../support/systemPrograms.ts"
+
+afterAll(endBridge)
+
+const live = <A, E>(name: string, test: Effect.Effect<A, E, Scope.Scope>) => it.live(name, () => Effect.scoped(test))
+
+const text = (string: string) => new TextEncoder().encode(string)
+const untext = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+
+/** Looks again each turn of the loop, as long as the test may take. */
+const until = (isTrue: () => boolean): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    let next: NodeJS.Immediate | undefined
+    const look = () => {
+      if (isTrue()) resume(Effect.void)
+      else next = setImmediate(look)
+    }
+    look()
+    return Effect.sync(() => clearImmediate(next))
+  })
+
+const nothingIsOpen = until(() => openPtys().length === 0)
+
+const failure = <A, R>(effect: Effect.Effect<A, TransportError.TransportError, R>) => Effect.flip(effect)
+
+const reason = <A, R>(effect: Effect.Effect<A, TransportError.TransportError, R>) =>
+  Effect.map(failure(effect), ({ reason }) => reason._tag)
+
+const stty = (path: string) => execFileSync("stty", ["-a", "-F", path], { encoding: "utf8" })
+
+const bridged = Effect.gen(function*() {
+  const [a, b] = yield* bridgedPair
+  return { a: yield* openPort(a), b: yield* openPort(b), paths: [a, b] as const }
+})
+
+const withBinding = (layer: Layer.Layer<SerialBinding.SerialBinding>) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.provide(effect, layer)
+
+describeWith(["socat"], "a serial port on a pseudoterminal", () => {
+  live(
+    "carries every byte value both ways",
+    Effect.gen(function*() {
+      const { a, b } = yield* portPair()
+      const all = Uint8Array.from({ length: 256 }, (_, i) => i)
+      for (const [from, to] of [[a, b], [b, a]] as const) {
+        yield* from.transport.write(all)
+        assert.deepStrictEqual(yield* Transport.readExactly(to.transport, 256), all)
+      }
+    })
+  )
+
+  live(
+    "is opened through the network, and has no half-close",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      const other = yield* openPort(pair.b)
+      const got = yield* Effect.gen(function*() {
+        const transport = yield* Transport.Transport
+        assert.isFalse(Transport.isHalfCloseable(transport))
+        assert.strictEqual(Endpoint.format(transport.info.endpoint), `serial://${pair.a}?baudRate=19200`)
+        yield* transport.write(text("hello"))
+        return untext(yield* Transport.readExactly(other.transport, 5))
+      }).pipe(Effect.provide(NodeTransport.layer(`serial://${pair.a}?baudRate=19200`)))
+      assert.strictEqual(got, "hello")
+      assert.deepStrictEqual(openPtys().length, 3)
+      const noTime = NodeTransport.layer(`serial://${pair.a}`, { connectTimeout: 0 })
+      assert.strictEqual(yield* reason(Effect.scoped(Layer.build(noTime))), "TimedOut")
+    })
+  )
+
+  for (const [name, layer] of [["posix", NodeSerial.layerPosix], ["bindings", NodeSerial.layerBindings]] as const) {
+    for (const when of ["reading", "paused", "writing"] as const) {
+      live(
+        `is Disconnected when it is unplugged, ${when} (${name})`,
+        Effect.gen(function*() {
+          const pair = yield* ptyPair
+          const { transport } = yield* Serial.open({ _tag: "serial", path: pair.a, baudRate: 9600 })
+          const reading = when === "reading"
+            ? yield* Effect.forkChild(Effect.flip(Transport.read(transport, 1)))
+            : undefined
+          if (when === "paused") yield* transport.pause
+          const writing = when === "writing"
+            ? yield* Effect.forkChild(Effect.flip(transport.write(new Uint8Array(1_000_000))))
+            : undefined
+          const before = process.cpuUsage()
+          yield* unplug(pair)
+          const error = yield* Effect.timeout(failure(transport.closed), "1 second")
+          const { system, user } = process.cpuUsage(before)
+          assert.strictEqual(error.reason._tag, "Disconnected")
+          assert.include(error.message, `${pair.a} is gone`)
+          assert.isBelow((system + user) / 1000, 50)
+          if (reading !== undefined) {
+            const ended = yield* Fiber.join(reading)
+            assert.strictEqual(Cause.isDone(ended) ? "the end" : ended.reason._tag, "Disconnected")
+          }
+          if (writing !== undefined) {
+            const ended = yield* Fiber.join(writing)
+            assert.deepStrictEqual([ended.reason._tag, ended.delivery], ["Disconnected", "Unknown"])
+          }
+          assert.strictEqual(yield* reason(transport.write(text("late"))), "Disconnected")
+          yield* nothingIsOpen
+        }).pipe(withBinding(layer))
+      )
+    }
+  }
+
+  live(
+    "is opened again after it was closed, and after an unplug at the same path",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      for (let i = 0; i < 3; i++) yield* Effect.scoped(openPort(pair.a))
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { transport } = yield* openPort(pair.a)
+        yield* unplug(pair)
+        yield* failure(transport.closed)
+      }))
+      assert.strictEqual(yield* reason(openPort(pair.a)), "NotFound")
+    })
+  )
+
+  live(
+    "leaves no descriptor behind, however often it is opened",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      for (let i = 0; i < 200; i++) {
+        yield* Effect.scoped(openPort(pair.a, { onScopeExit: () => i % 2 === 0 ? "close" : "abort" }))
+        assert.deepStrictEqual(openPtys(), [])
+      }
+    })
+  )
+
+  live(
+    "leaves nothing behind where an open is interrupted, at whatever step",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      for (let turns = 0; turns < 60; turns++) {
+        const opening = yield* Effect.forkChild(Effect.scoped(Effect.andThen(openPort(pair.a), Effect.never)))
+        for (let turn = 0; turn < turns; turn++) {
+          yield* Effect.callback<void>((r) => void setImmediate(() => r(Effect.void)))
+        }
+        yield* Fiber.interrupt(opening)
+        yield* nothingIsOpen
+      }
+      // Nobody has the lock.
+      yield* openPort(pair.a)
+    })
+  )
+
+  for (
+    const [name, wait] of [
+      ["read", ({ transport }) => Transport.readExactly(transport, 1)],
+      ["write", ({ transport }) => transport.write(new Uint8Array(1_000_000))],
+      [
+        "drain",
+        (port) => Effect.andThen(Effect.forkChild(port.transport.write(new Uint8Array(1_000_000))), port.drain())
+      ]
+    ] as ReadonlyArray<readonly [string, (port: Serial.SerialPort) => Effect.Effect<unknown, unknown>]>
+  ) {
+    live(
+      `leaves nothing behind where a ${name} is interrupted`,
+      Effect.gen(function*() {
+        const pair = yield* ptyPair
+        const begun = yield* Deferred.make<void>()
+        const waiting = yield* Effect.forkChild(
+          Effect.scoped(
+            Effect.flatMap(openPort(pair.a), (port) => Effect.andThen(Deferred.succeed(begun, undefined), wait(port)))
+          )
+        )
+        yield* Deferred.await(begun)
+        yield* Effect.yieldNow
+        yield* Fiber.interrupt(waiting)
+        yield* nothingIsOpen
+        yield* openPort(pair.a)
+      })
+    )
+  }
+
+  live(
+    "refuses a second open without disturbing the first",
+    Effect.gen(function*() {
+      const { a, b, pair } = yield* portPair()
+      const before = stty(pair.a)
+      assert.include(before, "speed 115200 baud")
+      yield* b.transport.write(text("unread"))
+      const other = openPort(pair.a)
+      const another = Serial.open(`serial://${pair.a}?baudRate=300&stopBits=2&rtscts=true`)
+      assert.strictEqual(yield* reason(other), "Busy")
+      assert.strictEqual(yield* reason(withBinding(NodeSerial.layer)(another)), "Busy")
+      assert.strictEqual(stty(pair.a), before)
+      assert.strictEqual(untext(yield* Transport.readExactly(a.transport, 6)), "unread")
+    })
+  )
+
+  live(
+    "changes its rate while it is open",
+    Effect.gen(function*() {
+      const { a, b, pair } = yield* portPair()
+      yield* a.transport.write(text("before"))
+      yield* a.setBaudRate(19_200)
+      assert.include(stty(pair.a), "speed 19200 baud")
+      // A rate that is in no table.
+      yield* a.setBaudRate(250_000)
+      yield* a.transport.write(text("after"))
+      assert.strictEqual(untext(yield* Transport.readExactly(b.transport, 11)), "beforeafter")
+      assert.strictEqual(yield* reason(a.setBaudRate(-1)), "InvalidOption")
+      assert.strictEqual(yield* reason(a.setBaudRate(2 ** 40)), "Unsupported")
+    })
+  )
+
+  live(
+    "sets what its endpoint says",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      yield* withBinding(NodeSerial.layer)(
+        Serial.open(`serial://${pair.a}?baudRate=4800&stopBits=2&rtscts=true&xon=true&xoff=true&hupcl=false`)
+      )
+      const settings = stty(pair.a)
+      for (
+        const setting of ["speed 4800 baud", " cstopb", " crtscts", " ixon", " ixoff", "-hupcl", "-icanon", "-echo "]
+      ) {
+        assert.include(settings, setting)
+      }
+    })
+  )
+
+  live(
+    "says by name that a pseudoterminal has no lines",
+    Effect.gen(function*() {
+      const { a } = yield* portPair()
+      for (const effect of [a.lines, a.setLines({ rts: false }), Effect.scoped(a.holdBreak)]) {
+        assert.include((yield* failure(effect)).message, "a modem line of")
+        assert.strictEqual(yield* reason(effect), "Unsupported")
+      }
+    })
+  )
+
+  live(
+    "a close sends all before it is complete, and an abort drops what has not gone",
+    Effect.gen(function*() {
+      const { a, b } = yield* portPair()
+      const bytes = randomBytes(1_000_000)
+      const reading = yield* Effect.forkChild(Transport.readExactly(b.transport, bytes.length))
+      yield* a.transport.write(bytes)
+      yield* a.transport.close
+      assert.strictEqual(sha256(yield* Fiber.join(reading)), sha256(bytes))
+      assert.strictEqual(yield* reason(a.drain()), "Closed")
+
+      const other = yield* portPair()
+      yield* Effect.forkChild(other.a.transport.write(bytes))
+      yield* Effect.yieldNow
+      yield* other.a.transport.abort
+      assert.strictEqual(yield* reason(other.a.transport.closed), "Closed")
+    })
+  )
+})
+
+describeWith(["python3"], "a serial port whose directions are apart", () => {
+  live(
+    "goes on reading while a write waits",
+    Effect.gen(function*() {
+      const { a, b } = yield* bridged
+      yield* b.transport.pause
+      const writing = yield* Effect.forkChild(a.transport.write(new Uint8Array(1_000_000)))
+      yield* b.transport.resume
+      const held = yield* Effect.scoped(Effect.gen(function*() {
+        yield* b.transport.pausedReading
+        yield* b.transport.write(text("while it waits"))
+        return untext(yield* Transport.readExactly(a.transport, 14))
+      }))
+      assert.strictEqual(held, "while it waits")
+      assert.isUndefined(writing.pollUnsafe())
+      yield* Transport.readExactly(b.transport, 1_000_000)
+      yield* Fiber.join(writing)
+    })
+  )
+
+  live(
+    "drains within a bound, and goes on after it",
+    Effect.gen(function*() {
+      const { a, b } = yield* bridged
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* b.transport.pausedReading
+        yield* Effect.forkChild(a.transport.write(new Uint8Array(1_000_000)), { startImmediately: true })
+        assert.strictEqual(yield* reason(a.drain({ within: 20 })), "TimedOut")
+        assert.strictEqual(yield* reason(a.setBaudRate(9600, { within: 20 })), "TimedOut")
+      }))
+      yield* Effect.forkChild(Transport.readExactly(b.transport, 1_000_000))
+      yield* a.drain()
+    })
+  )
+
+  live(
+    "input is dropped by a flush of input, and by no other",
+    Effect.gen(function*() {
+      const [pathA, pathB] = yield* bridgedPair
+      const a = yield* openPort(pathA, { readMark: 4 })
+      const b = yield* openPort(pathB)
+      const fill = Effect.gen(function*() {
+        yield* b.transport.write(text("one two three"))
+        // The rest waits in the kernel, since more than the mark has come.
+        yield* Effect.repeat(Effect.andThen(Effect.yieldNow, a.transport.buffered), {
+          until: ({ reading }) => reading > 4
+        })
+      })
+      yield* fill
+      yield* a.flush("output")
+      assert.strictEqual(untext(yield* Transport.readExactly(a.transport, 13)), "one two three")
+      yield* fill
+      yield* a.flush("input")
+      yield* b.transport.write(text("four"))
+      assert.strictEqual(untext(yield* Transport.readExactly(a.transport, 4)), "four")
+      yield* a.flush("both")
+      assert.strictEqual(yield* reason(a.flush("all" as "both")), "InvalidOption")
+    })
+  )
+})
+
+/** Python's `serial`, at the other end of a pair. */
+const pythonOn = (path: string, program: string) =>
+  run(debianPython, [
+    "-u",
+    "-c",
+    `
+import hashlib, serial, sys
+port = serial.Serial(${JSON.stringify(path)}, 115200, exclusive=True)
+def read(count):
+  data = b""
+  while len(data) < count: data += port.read(min(65536, count - len(data)))
+  return data
+print("ready", flush=True)
+${program}`
+  ])
+
+describeWith(["socat", "python3-serial"], "a serial port and Python's serial", () => {
+  live(
+    "exchange megabytes, 8 bits clean",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      const { transport } = yield* openPort(pair.a)
+      const bytes = Buffer.concat([Uint8Array.from({ length: 256 }, (_, i) => i), randomBytes(3_000_000)])
+      const peer = yield* pythonOn(
+        pair.b,
+        `data = read(${bytes.length}); print("got", hashlib.sha256(data).hexdigest(), flush=True)
+port.write(data[::-1]); port.flush(); sys.stdin.read()`
+      )
+      yield* peer.printed(/ready/)
+      yield* transport.write(bytes)
+      const [, digest] = yield* peer.printed(/got (\w+)/)
+      assert.strictEqual(digest, sha256(bytes))
+      const back = yield* Transport.readExactly(transport, bytes.length)
+      assert.strictEqual(sha256(back), sha256(bytes.toReversed()))
+    })
+  )
+
+  live(
+    "respect each other's lock, and do not disturb",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      const peer = yield* pythonOn(pair.a, "sys.stdin.read()")
+      yield* peer.printed(/ready/)
+      const before = stty(pair.a)
+      assert.strictEqual(
+        yield* reason(withBinding(NodeSerial.layer)(Serial.open(`serial://${pair.a}?baudRate=300`))),
+        "Busy"
+      )
+      assert.strictEqual(stty(pair.a), before)
+      yield* openPort(pair.b)
+      const late = yield* pythonOn(pair.b, "")
+      assert.notStrictEqual(yield* late.exited, 0)
+      assert.include(late.output(), "Could not exclusively lock port")
+    })
+  )
+})
+
+describe("what a serial port cannot be", () => {
+  const opened = (endpoint: string) => Effect.scoped(withBinding(NodeSerial.layer)(Serial.open(endpoint)))
+
+  for (
+    const [what, endpoint, expected] of [
+      ["a path that is not there", "serial:///dev/nowhere", "NotFound"],
+      ["a folder", "serial:///tmp", "Unsupported"],
+      ["the null device", "serial:///dev/null", "Unsupported"],
+      ["another kind of endpoint", "tcp://127.0.0.1:1", "Unsupported"],
+      // Said before the device is looked for.
+      ["mark parity", "serial:///dev/nowhere?parity=mark", "Unsupported"],
+      ["space parity", "serial:///dev/nowhere?parity=space", "Unsupported"],
+      ["one and a half stop bits", "serial:///dev/nowhere?stopBits=1.5", "Unsupported"],
+      ["a rate that no platform has", "serial:///dev/nowhere?baudRate=4294967296", "Unsupported"],
+      ["nine data bits", "serial:///dev/nowhere?dataBits=9", "InvalidOption"],
+      ["a made-up parity", "serial:///dev/nowhere?parity=most", "InvalidOption"],
+      ["a negative rate", "serial:///dev/nowhere?baudRate=-1", "InvalidOption"]
+    ] as const
+  ) {
+    live(what, Effect.map(reason(opened(endpoint)), (tag) => assert.strictEqual(tag, expected)))
+  }
+})
+
+describe("errors of the bindings", () => {
+  const path = "/dev/x"
+  for (
+    const [message, expected] of [
+      ["Error: No such file or directory, cannot open /dev/x", "NotFound"],
+      ["Error: Permission denied, cannot open /dev/x", "PermissionDenied"],
+      ["Error: Device or resource busy, cannot open /dev/x", "Busy"],
+      ["Error Resource temporarily unavailable Cannot lock port", "Busy"],
+      ["Opening COM3: Access denied", "Busy"],
+      ["Opening COM3: File not found", "NotFound"],
+      ["Error: Inappropriate ioctl for device setting custom baud rate of 9600", "Unsupported"],
+      ["Error: Is a directory, cannot open /dev/x", "Unsupported"],
+      ["Error: Invalid argument || while setting custom baud rate of 7", "Unsupported"],
+      ["Error: Input/output error, cannot open /dev/x", "Disconnected"],
+      ["what nobody knows", "Failed"]
+    ] as const
+  ) {
+    it(`opening: ${message}`, () => assert.strictEqual(openingReasonOf(new Error(message), path)._tag, expected))
+  }
+
+  it("on an open port", () => {
+    const standing = (cause: unknown, feature?: string) => standingReasonOf(cause, path, feature)._tag
+    assert.strictEqual(
+      standing(new Error("Error: Inappropriate ioctl for device, cannot get"), "a line"),
+      "Unsupported"
+    )
+    assert.strictEqual(standing(new Error("Error: Input/output error, cannot drain"), "draining"), "Disconnected")
+    assert.strictEqual(standing(new Error("Port is not open")), "Disconnected")
+    assert.strictEqual(standing(Object.assign(new Error(), { code: "EIO" })), "Disconnected")
+    assert.strictEqual(standing(null), "Disconnected")
+  })
+})
