@@ -174,22 +174,26 @@ const [periodMin, periodMax] = [1, 60_000]
 
 const portOf = ({ device, transport }: { readonly device: Device; readonly transport: Transport }): SerialPort => {
   const name = Endpoint.format(transport.info.endpoint)
-  const { duplex, errorOf } = underneath<TransportError.TransportError>(transport)!
+  const under = underneath<TransportError.TransportError>(transport)!
+  const { duplex } = under
   const refuse = (field: string, expected: string, actual: unknown) =>
     Effect.fail(TransportError.invalidOption("control", name, { field, expected, actual }))
 
-  /** Not after the end of the transport, when the device may be somebody else's. */
+  /** Not after the end of the transport, when the device may be somebody else's; and what met that end says so. */
   const live = <A>(control: Fallible<A>): Fallible<A> =>
+    Effect.andThen(endedOr(Effect.void), Effect.catch(control, (error) => endedOr(Effect.fail(error))))
+
+  const endedOr = <A>(otherwise: Fallible<A>): Fallible<A> =>
     Effect.suspend(() => {
       const fault = duplex.writeFault
-      return fault === undefined ? control : Effect.fail(errorOf("control", fault))
+      return fault === undefined ? otherwise : Effect.fail(under.errorOf("control", fault))
     })
 
   /** Fails when the transport has ended. */
-  const ended = Effect.andThen(Effect.exit(transport.closed), live(Effect.never))
+  const ended = Effect.andThen(Effect.exit(transport.closed), endedOr(Effect.never))
 
   /** An abort ends it, too. */
-  const drained = Effect.andThen(live(device.drain), live(Effect.void))
+  const drained = Effect.andThen(live(device.drain), endedOr(Effect.void))
 
   // Lines and break
 

@@ -208,12 +208,14 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
     Effect.gen(function*() {
       const { a, b, pair } = yield* portPair()
       yield* a.transport.write(text("before"))
+      // A pseudoterminal says that all is on the line when the other side has yet to take it.
+      assert.strictEqual(untext(yield* Transport.readExactly(b.transport, 6)), "before")
       yield* a.setBaudRate(19_200)
       assert.include(stty(pair.a), "speed 19200 baud")
       // A rate that is in no table.
       yield* a.setBaudRate(250_000)
       yield* a.transport.write(text("after"))
-      assert.strictEqual(untext(yield* Transport.readExactly(b.transport, 11)), "beforeafter")
+      assert.strictEqual(untext(yield* Transport.readExactly(b.transport, 5)), "after")
       assert.strictEqual(yield* reason(a.setBaudRate(-1)), "InvalidOption")
       assert.strictEqual(yield* reason(a.setBaudRate(2 ** 40)), "Unsupported")
     })

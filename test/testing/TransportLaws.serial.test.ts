@@ -8,4 +8,9 @@ afterAll(endBridge)
 
 transportLaws("a serial cable in memory", subjects.serialMemory!)
 
-describeWith(["python3"], "on pseudoterminals", () => transportLaws("a serial port", subjects.serialPty!))
+// Each open starts a program that locks, and law 83 opens some thousands.
+describeWith(
+  ["python3"],
+  "on pseudoterminals",
+  () => transportLaws("a serial port", subjects.serialPty!, { timeoutMillis: 300_000 })
+)

@@ -82,7 +82,9 @@ const end = (): void => {
 export class Drains {
   readonly #native: NativePort
   #isUnderWay = false
-  #waiting: Array<Done> = []
+  readonly #waiting = new Set<Done>()
+  /** Those whom the drain is for that is under way. */
+  readonly #served = new Set<Done>()
 
   constructor(native: NativePort) {
     this.#native = native
@@ -90,27 +92,33 @@ export class Drains {
 
   /** `done` is called once, unless it is withdrawn by what this answers with. */
   ask(done: Done): () => void {
-    let isWanted = true
-    this.#waiting.push((cause) => isWanted && done(cause))
+    // One of its own, since somebody may ask twice.
+    const entry: Done = (cause) => done(cause)
+    this.#waiting.add(entry)
     this.#go()
     return () => {
-      isWanted = false
+      this.#waiting.delete(entry)
+      this.#served.delete(entry)
     }
   }
 
   #go(): void {
-    if (this.#isUnderWay || this.#waiting.length === 0) return
+    if (this.#isUnderWay || this.#waiting.size === 0) return
     this.#isUnderWay = true
     begin(() => {
-      const served = this.#waiting
-      this.#waiting = []
+      for (const done of this.#waiting) this.#served.add(done)
+      this.#waiting.clear()
       const settle = (cause?: unknown) => {
         end()
         this.#isUnderWay = false
+        const served = [...this.#served]
+        this.#served.clear()
         for (const done of served) done(cause)
         this.#go()
       }
-      this.#native.drain().then(() => settle(), (cause) => settle(cause ?? new Error("the drain failed")))
+      // All of them were withdrawn while others drained.
+      if (this.#served.size === 0) settle()
+      else this.#native.drain().then(() => settle(), (cause) => settle(cause ?? new Error("the drain failed")))
     })
   }
 }
