@@ -14,7 +14,7 @@ import * as Endpoint from "../Endpoint.ts"
 import { Network } from "../Network.ts"
 import type { Transport } from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
-import { join } from "./conversation.ts"
+import { join, untilOneEnds } from "./conversation.ts"
 import { failure, Report } from "./report.ts"
 import { Shutdown } from "./shutdown.ts"
 import * as Side from "./side.ts"
@@ -43,10 +43,8 @@ const conversation = Effect.fnUntraced(function*(side: Side.Side) {
 })
 
 const untilPeerEnds = (local: Transport, remote: Transport) =>
-  Effect.raceFirst(
-    Connection.copy(remote, local),
+  untilOneEnds(
+    local,
+    remote,
     Effect.andThen(Connection.copy(local, remote, { endOnDone: "halfClose" }), Effect.never)
-  ).pipe(
-    Effect.onError((cause) => Effect.andThen(local.abortWith(cause), remote.abortWith(cause))),
-    Effect.andThen(Effect.all([remote.close, local.close], { discard: true }))
   )

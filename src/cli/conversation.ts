@@ -29,12 +29,16 @@ export interface Pair {
  * other might still send, and what is written to a program that has closed its input is lost. Its output comes first. A
  * status other than 0 is a failure then.
  */
-export const join = ({ a, b }: Pair, look: (pair: Pair) => Pair = identity): Effect.Effect<void, TransportError> => {
+export const join = (
+  { a, b }: Pair,
+  look: (pair: Pair) => Pair = identity,
+  others: (a: Transport, b: Transport) => Effect.Effect<void, TransportError> = Connection.copyBidirectional
+): Effect.Effect<void, TransportError> => {
   const [ofA, ofB] = [NodeChildProcess.of(a), NodeChildProcess.of(b)]
   const looked = look({ a, b })
   if (Option.isSome(ofA) && Option.isNone(ofB)) return untilExit(ofA.value, looked.a, looked.b)
   if (Option.isSome(ofB) && Option.isNone(ofA)) return untilExit(ofB.value, looked.b, looked.a)
-  return Connection.copyBidirectional(looked.a, looked.b)
+  return others(looked.a, looked.b)
 }
 
 const untilExit = (child: NodeChildProcess.ChildProcess, program: Transport, other: Transport) => {
@@ -82,6 +86,17 @@ export const converse = (
       Effect.map(() => isCut ? "cut" : "ended")
     )
   })
+
+/** Joins both ways until `remote` has ended, or `sending` has: then both are closed, and what was taken is still sent. */
+export const untilOneEnds = (
+  local: Transport,
+  remote: Transport,
+  sending: Effect.Effect<void, TransportError>
+): Effect.Effect<void, TransportError> =>
+  Effect.raceFirst(Connection.copy(remote, local), sending).pipe(
+    Effect.onError((cause) => Effect.andThen(local.abortWith(cause), remote.abortWith(cause))),
+    Effect.andThen(Effect.all([remote.close, local.close], { discard: true }))
+  )
 
 /** Beyond `drain` a listener waits for what the end of a conversation takes: a flush and a linger. */
 const closing = Duration.seconds(10)

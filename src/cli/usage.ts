@@ -14,12 +14,12 @@ import { complaint } from "./report.ts"
 import * as Stderr from "./stderr.ts"
 
 export const tool =
-  `Joins byte streams: TCP, Unix sockets, named pipes, descriptors, programs, and standard input and output.
+  `Joins byte streams: TCP, Unix sockets, named pipes, descriptors, serial ports, programs, and standard input and output.
 
   An endpoint is tcp://HOST:PORT, tcp://[::1]:PORT, unix:///PATH, unix:@ABSTRACT, stdio:, fifo:?read=PATH&write=PATH
-  (or one of the two), fd:N (a socket or terminal), or fd:N,M (reads N, writes M; fd:N, and fd:,M are one way), or
-  'exec:PROGRAM ARGUMENT ...'. A program is started for each connection to it, without a shell; '...', "..." and \\ quote
-  in its arguments.
+  (or one of the two), fd:N (a socket or terminal), fd:N,M (reads N, writes M; fd:N, and fd:,M are one way),
+  serial:///PATH?baudRate=9600 (npm install serialport), or 'exec:PROGRAM ARGUMENT ...'. A program is started for
+  each connection to it, without a shell; '...', "..." and \\ quote in its arguments.
   With listen: in front it accepts instead of connecting, and port 0 takes a free one.
   Exit status: 0 when all ended well, 1 when a connection failed, 2 when the command line is wrong.`
 
@@ -34,7 +34,8 @@ export const toolExamples = [
 
 export const relay =
   `Joins A and B in both directions. The end of one side ends only that direction, a slow side slows the
-  other, and a reset of one side resets the other.
+  other, and a reset of one side resets the other. A serial port has no end: with one the end of the other side ends
+  both.
 
   With listen: on A each connection that A accepts gets its own connection to B, or the next one that B accepts, until
   SIGINT or SIGTERM; what fails is one line on stderr and ends nothing else. Otherwise one pair is joined, and the command
@@ -71,6 +72,10 @@ export const relayExamples = [
   {
     command: "effect-transport relay listen:unix:///tmp/sort.sock exec:sort",
     description: "A program for each connection, as inetd does"
+  },
+  {
+    command: "effect-transport relay listen:tcp://127.0.0.1:7000 serial:///dev/ttyUSB0?baudRate=9600",
+    description: "Serve a serial port, to one client at a time"
   }
 ]
 
@@ -84,7 +89,8 @@ export const echoExamples = [
 export const cat = `Sends stdin to a connection and prints what comes back, and nothing else, on stdout.
 
   The end of stdin ends our direction and no more: the answer still comes. The peer's end ends stdout, and what stdin has
-  left is still sent; but where stdin is a terminal, the peer's end is the end. A signal fails with status 1, since what
+  left is still sent; but where stdin is a terminal, the peer's end is the end. A serial port has no end: what it sends is
+  printed until a signal. A signal fails with status 1, since what
   came out may not be the whole.`
 
 export const catExamples = [

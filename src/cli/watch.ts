@@ -8,9 +8,9 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Connection from "../Connection.ts"
 import * as Endpoint from "../Endpoint.ts"
-import type { Transport } from "../Transport.ts"
+import { isHalfCloseable, type Transport } from "../Transport.ts"
 import type { TransportError } from "../TransportError.ts"
-import { converse, join, type Pair } from "./conversation.ts"
+import { converse, join, type Pair, untilOneEnds } from "./conversation.ts"
 import { type Direction, failure, Report, type Traffic } from "./report.ts"
 import type { Shutdown } from "./shutdown.ts"
 import * as Stderr from "./stderr.ts"
@@ -66,7 +66,7 @@ export const make = Effect.fnUntraced(function*(
         a: observed(connection, a, "aToB", traffic),
         b: observed(connection, b, "bToA", traffic)
       })
-      const joined = join(pair.value, isObserved ? look : undefined)
+      const joined = join(pair.value, isObserved ? look : undefined, untilNoneIsLeft)
       const outcome = yield* converse(joined, [a, b], drain)
       yield* report.say({ event: outcome === "cut" ? "cut" : "closed", connection, ...traffic })
     })
@@ -97,6 +97,12 @@ export const make = Effect.fnUntraced(function*(
   }
   return { attend }
 })
+
+/** A side that cannot be told of an end tells of none: the other side's end is the end of both. */
+const untilNoneIsLeft = (a: Transport, b: Transport): Effect.Effect<void, TransportError> =>
+  isHalfCloseable(a) && isHalfCloseable(b)
+    ? Connection.copyBidirectional(a, b)
+    : untilOneEnds(a, b, Connection.copy(a, b))
 
 /** What somebody who looks for this connection would look for: an accepted one is told by its peer. */
 const nameOf = ({ info }: Transport): string =>
