@@ -61,6 +61,15 @@ describe("npm pack", () => {
     assert.isAbove(Number(ok(runNode("--input-type=module", "--eval", source))), 0)
   })
 
+  it("says what a serial port needs where that is not installed", () => {
+    const result = run(consumer, "npx", "--offline", "effect-transport", "cat", "serial:///dev/ttyS0")
+    assert.strictEqual(result.status, 1)
+    assert.include(
+      result.output,
+      "a serial port without the package serialport (npm install serialport) is not supported"
+    )
+  })
+
   it("installs the tool", () => {
     const help = ok(run(consumer, "npx", "--offline", "effect-transport", "--help"))
     assert.include(help, "effect-transport relay")

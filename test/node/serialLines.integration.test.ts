@@ -3,20 +3,22 @@ import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join, resolve } from "node:path"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll } from "vitest"
 import { run } from "../support/programs.ts"
 import { ptyPair } from "../support/ptys.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
-const support = resolve(import.meta.dirname, "../support")
+const program = fileURLToPath(new URL("../support/serialLines.ts", import.meta.url))
+const source = fileURLToPath(new URL("../support/serialLines.c", import.meta.url))
 
 describeWith(["socat", "gcc"], "the lines of a serial port", () => {
   const folder = mkdtempSync(join(tmpdir(), "effect-transport-lines-"))
   const library = join(folder, "lines.so")
 
   beforeAll(() => {
-    execFileSync("gcc", ["-shared", "-fPIC", "-Wall", "-o", library, join(support, "serialLines.c"), "-ldl"])
+    execFileSync("gcc", ["-shared", "-fPIC", "-Wall", "-o", library, source, "-ldl"])
   })
   afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -25,19 +27,19 @@ describeWith(["socat", "gcc"], "the lines of a serial port", () => {
     const pair = yield* ptyPair
     const log = join(folder, `${what}.log`)
     writeFileSync(log, "")
-    const program = yield* run("env", [
+    const running = yield* run("env", [
       `LD_PRELOAD=${library}`,
       `SERIAL_LOG=${log}`,
       ...Object.entries(variables).map(([name, value]) => `${name}=${value}`),
       process.execPath,
       "-C",
       "effect-transport-source",
-      join(support, "serialLines.ts"),
+      program,
       pair.a,
       what
     ])
-    assert.strictEqual(yield* program.exited, 0, program.output())
-    return JSON.parse(program.output())
+    assert.strictEqual(yield* running.exited, 0, running.output())
+    return JSON.parse(running.output())
   })
 
   it.live("are set, merged with the last state, read and watched; a break ends, also when interrupted", () =>

@@ -36,7 +36,7 @@ export const openPtys = (): ReadonlyArray<string> =>
   readdirSync("/proc/self/fd").flatMap((fd) => {
     try {
       const target = readlinkSync(`/proc/self/fd/${fd}`)
-      return /^\/dev\/pts\//.test(target) ? [target] : []
+      return target.startsWith("/dev/pts/") ? [target] : []
     } catch {
       // The descriptor of the listing itself.
       return []

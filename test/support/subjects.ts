@@ -172,7 +172,7 @@ const failingTcp = (host: string, foreign: string): ReadonlyArray<TransportLaws.
   failing(
     machine,
     "an endpoint of a kind that is not there",
-    ({ connect }) => connect("tls://127.0.0.1:1"),
+    ({ connect }) => connect("memory:nobody"),
     "Unsupported"
   ),
   failing(machine, "an endpoint that is none", ({ connect }) => connect("tcp://" as string), "InvalidOption"),
