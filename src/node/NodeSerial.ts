@@ -2,8 +2,8 @@
  * The serial ports of this machine, by the package `serialport` (version 13, an optional peer: `npm install serialport`).
  *
  * `NodeTransport` opens `serial:` endpoints by itself. The layers here are for `Serial.open`, and to choose how a port is
- * reached. Main thread only: the native bindings wait on the loop of the main thread, and in a worker they are silent or
- * take the process down.
+ * reached. Main thread only: the native bindings wait on the loop of the main thread, and in a worker they would be silent
+ * or take the process down, so an open there fails with `Unsupported`, as it does where the package is missing.
  */
 import * as Layer from "effect/Layer"
 import { SerialBinding } from "../SerialBinding.ts"

@@ -4,9 +4,11 @@ import { Transport } from "effect-transport"
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { once } from "node:events"
+import { chmodSync } from "node:fs"
 import { connect, type Socket } from "node:net"
 import { sha256 } from "../support/cliPeers.ts"
-import { portOf, tool } from "../support/cliTool.ts"
+import { portOf, shellLine, tool } from "../support/cliTool.ts"
+import { run } from "../support/programs.ts"
 import { openPort, ptyPair, unplug } from "../support/ptys.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
@@ -29,6 +31,7 @@ const client = (port: number) =>
 /** A connection that is refused is reset. */
 const closed = (socket: Socket) =>
   Effect.callback<void>((resume) => {
+    if (socket.closed) return resume(Effect.void)
     socket.once("close", () => resume(Effect.void))
     socket.resume()
   })
@@ -104,6 +107,19 @@ describeWith(["socat"], "serial ports on the command line", () => {
       assert.strictEqual(String(cat.stdout()), "OK\r\n")
       cat.child.kill("SIGINT")
       assert.strictEqual(yield* cat.exited, 1)
+    })
+  )
+
+  live(
+    "a port that its user may not open is refused",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      chmodSync(pair.a, 0)
+      // The superuser may open everything.
+      const asNobody = process.getuid?.() === 0 ? "setpriv --reuid=65534 --regid=65534 --clear-groups " : ""
+      const cat = yield* run("sh", ["-c", `${asNobody}${shellLine(["cat", `serial://${pair.a}`])}`])
+      assert.strictEqual(yield* cat.exited, 1)
+      assert.include(cat.output(), `serial://${pair.a}?baudRate=9600: PermissionDenied: permission denied`)
     })
   )
 

@@ -4,6 +4,7 @@ import { Endpoint, Serial, type SerialBinding, Transport, type TransportError } 
 import { NodeSerial, NodeTransport } from "effect-transport/node"
 import { execFileSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
+import { Worker } from "node:worker_threads"
 import { afterAll } from "vitest"
 import { openingReasonOf, standingReasonOf } from "../../src/node/serial/native.ts"
 import { run } from "../support/programs.ts"
@@ -204,6 +205,26 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
   )
 
   live(
+    "is locked by the bindings where there is no flock",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const { PATH } = process.env
+          process.env.PATH = "/nowhere"
+          return PATH
+        }),
+        (PATH) => Effect.sync(() => Object.assign(process.env, { PATH }))
+      )
+      const { transport } = yield* openPort(pair.a)
+      const other = yield* openPort(pair.b)
+      assert.strictEqual(yield* reason(openPort(pair.a)), "Busy")
+      yield* transport.write(text("hello"))
+      assert.strictEqual(untext(yield* Transport.readExactly(other.transport, 5)), "hello")
+    })
+  )
+
+  live(
     "changes its rate while it is open",
     Effect.gen(function*() {
       const { a, b, pair } = yield* portPair()
@@ -387,6 +408,25 @@ port.write(data[::-1]); port.flush(); sys.stdin.read()`
 })
 
 describe("what a serial port cannot be", () => {
+  live(
+    "in a worker thread",
+    Effect.gen(function*() {
+      const worker = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          new Worker(new URL("../support/serialWorker.ts", import.meta.url), {
+            execArgv: ["-C", "effect-transport-source"]
+          })
+        ),
+        (worker) => Effect.promise(() => worker.terminate())
+      )
+      const said = yield* Effect.callback<string>((resume) => {
+        worker.once("message", (message: string) => resume(Effect.succeed(message)))
+        worker.once("error", (cause) => resume(Effect.die(cause)))
+      })
+      assert.include(said, "a serial port in a worker thread is not supported here")
+    })
+  )
+
   const opened = (endpoint: string) => Effect.scoped(withBinding(NodeSerial.layer)(Serial.open(endpoint)))
 
   for (

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import { isMainThread } from "node:worker_threads"
 import * as Endpoint from "../../Endpoint.ts"
 import * as TransportError from "../../TransportError.ts"
 import { reasonOf } from "../nativeError.ts"
@@ -73,23 +74,26 @@ export const watchHangUp = (native: NativePort): void => {
 }
 
 /** The bindings, or an error that says what to install where there are none. */
-export const loaded = (name: string): Effect.Effect<NativeBinding, TransportError.TransportError> =>
-  Effect.map(
+export const loaded = (name: string): Effect.Effect<NativeBinding, TransportError.TransportError> => {
+  const unsupported = (why: string, cause?: unknown) =>
+    TransportError.make("open", name, new TransportError.Unsupported({ feature: `a serial port ${why}` }), { cause })
+  // Their poller waits on the loop of the main thread: from another it says nothing, or ends the process.
+  if (!isMainThread) return Effect.fail(unsupported("in a worker thread"))
+  return Effect.map(
     Effect.tryPromise({
       try: () => import("serialport"),
-      catch: (cause) => {
-        const isMissing = Predicate.hasProperty(cause, "code") && cause.code === "ERR_MODULE_NOT_FOUND"
-        const why = isMissing
-          ? "without the package serialport (npm install serialport)"
-          : "whose package does not load"
-        return TransportError.make("open", name, new TransportError.Unsupported({ feature: `a serial port ${why}` }), {
+      catch: (cause) =>
+        unsupported(
+          Predicate.hasProperty(cause, "code") && cause.code === "ERR_MODULE_NOT_FOUND"
+            ? "without the package serialport (npm install serialport)"
+            : "whose package does not load",
           cause
-        })
-      }
+        )
     }),
     // The bindings' own types cannot be imported from a module.
     ({ SerialPort }) => SerialPort.binding as unknown as NativeBinding
   )
+}
 
 export const nativeOptionsOf = (endpoint: Endpoint.SerialEndpoint, lock: boolean): NativeOptions => ({
   path: endpoint.path,
