@@ -95,7 +95,8 @@ export interface CableOptions {
  *
  * Bytes take ten bits each at the rate of the endpoint that sends them. Each device keeps 4096 bytes of what is to be sent,
  * and as many of what has arrived. Nothing tells an end: to the other side a close is silence, and what is sent to a device
- * that nobody has open is lost. Where the rates of both ends differ, what arrives is garbage. A device has one user, a
+ * that nobody has open is lost. Where the rates of both ends differ, or their data bits, parity or stop bits, what arrives
+ * is garbage. A device has one user, a
  * second one is refused with `Busy`. A close is complete when all has left; at 9600 baud the default `closeTimeout` of 5
  * seconds is enough for 4800 bytes.
  *

@@ -91,7 +91,15 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
           const reading = when === "reading"
             ? yield* Effect.forkChild(Effect.flip(Transport.read(transport, 1)))
             : undefined
-          if (when === "paused") yield* transport.pause
+          if (when === "paused") {
+            yield* transport.pause
+            const peer = yield* Serial.open({ _tag: "serial", path: pair.b, baudRate: 9600 })
+            yield* peer.transport.write(text("unread"))
+            // With something unread nothing more is asked of the operating system.
+            yield* Effect.repeat(Effect.andThen(Effect.yieldNow, transport.buffered), {
+              until: ({ reading }) => reading > 0 || name === "bindings"
+            })
+          }
           const writing = when === "writing"
             ? yield* Effect.forkChild(Effect.flip(transport.write(new Uint8Array(1_000_000))))
             : undefined

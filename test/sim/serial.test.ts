@@ -274,6 +274,27 @@ describe("faults of serial cables", () => {
     )
   })
 
+  it("serial-garbage: two parities are garbage", () => {
+    seeds(
+      Effect.gen(function*() {
+        const { a, b } = yield* cabled()
+        return yield* Effect.all([
+          a.run(
+            Effect.flatMap(
+              connect("serial:///dev/ttyUSB0?parity=even"),
+              (transport) => Effect.andThen(Effect.sleep(10), send("aaaa")(transport))
+            )
+          ),
+          b.run(Effect.flatMap(
+            connect("serial:///dev/ttyS1"),
+            (transport) => Effect.map(read(4)(transport), (got) => got.includes("a"))
+          ))
+        ], { concurrency: 2 })
+      }),
+      [undefined, false] as [void, boolean]
+    )
+  })
+
   it("serial-garbage: two rates are garbage, both ways", () => {
     seeds(
       line(

@@ -15,7 +15,7 @@ export const serialDoor: Door<Endpoint.SerialEndpoint> = {
     const { host, nextId } = machine
     // In one piece: a device that was opened is a transport's, or nobody's.
     return Effect.uninterruptible(Effect.suspend(() => {
-      const { baudRate, path } = endpoint
+      const { baudRate, dataBits = 8, parity = "none", path, stopBits = 1 } = endpoint
       const device = host.files.get(path)
       if (device === undefined || (device instanceof SerialDevice && !device.isPlugged)) {
         return fail(new TransportError.NotFound({ what: path }))
@@ -25,12 +25,15 @@ export const serialDoor: Door<Endpoint.SerialEndpoint> = {
         return fail(new TransportError.Unsupported({ feature: `${path}, which is no serial device,` }))
       }
       if (device.wire !== undefined) return fail(new TransportError.Busy({ what: "device" }))
-      return Wire.toTransport((port) => device.open(host.owner, baudRate).attach(port), {
-        info: { id: nextId(), endpoint, local: Option.none(), peer: Option.none() },
-        options,
-        scopeExit: "clock",
-        reasonOf: standingReasonOf
-      })
+      return Wire.toTransport(
+        (port) => device.open(host.owner, baudRate, `${dataBits} ${parity} ${stopBits}`).attach(port),
+        {
+          info: { id: nextId(), endpoint, local: Option.none(), peer: Option.none() },
+          options,
+          scopeExit: "clock",
+          reasonOf: standingReasonOf
+        }
+      )
     }))
   },
 

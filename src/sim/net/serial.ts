@@ -47,8 +47,9 @@ export class SerialDevice implements HostFile {
     b.out.receiver = a
   }
 
-  open(owner: Owner, baudRate: number): SerialWire {
-    const wire = this.wire = new SerialWire(this.#engine, this, owner, baudRate)
+  /** `character` is how its bits are: two ends that have them otherwise read garbage, as with two rates. */
+  open(owner: Owner, baudRate: number, character: string): SerialWire {
+    const wire = this.wire = new SerialWire(this.#engine, this, owner, baudRate, character)
     this.tell("connect", `at ${baudRate}`)
     return wire
   }
@@ -144,8 +145,8 @@ export class SerialLine {
     this.#queued -= piece.length
     this.sender.tell("send", "", this.#sent, piece)
     this.#sent += piece.length
-    const { baudRate } = wire
-    this.#occupy(piece.length * nsPerByte, () => this.#onArrival(piece, baudRate))
+    const { baudRate, character } = wire
+    this.#occupy(piece.length * nsPerByte, () => this.#onArrival(piece, baudRate, character))
     wire.onRoom()
   }
 
@@ -159,11 +160,11 @@ export class SerialLine {
     }, this.#lane)
   }
 
-  #onArrival(sent: Uint8Array, baudRate: number): void {
+  #onArrival(sent: Uint8Array, baudRate: number, character: string): void {
     const { wire } = this.receiver
     if (wire === undefined) return this.receiver.tell("lose", `${sent.length} bytes: nobody has it open`)
     let piece = sent
-    const isGarbage = wire.baudRate !== baudRate || this.#garbages > 0
+    const isGarbage = wire.baudRate !== baudRate || wire.character !== character || this.#garbages > 0
     if (isGarbage || this.#garbles > 0) {
       // A copy: what was sent is in the trace.
       piece = piece.slice()
@@ -234,6 +235,7 @@ export class SerialWire implements Wire {
   /** Nobody waits for an end of ours. */
   readonly lingers = false
   readonly baudRate: number
+  readonly character: string
   readonly #engine: Engine
   readonly #device: SerialDevice
   readonly #owner: Owner
@@ -249,12 +251,13 @@ export class SerialWire implements Wire {
   #arrivedBytes = 0
   #delivered = 0
 
-  constructor(engine: Engine, device: SerialDevice, owner: Owner, baudRate: number) {
+  constructor(engine: Engine, device: SerialDevice, owner: Owner, baudRate: number, character: string) {
     this.#engine = engine
     this.#device = device
     this.#owner = owner
     this.#lane = new Lane(owner)
     this.baudRate = baudRate
+    this.character = character
   }
 
   /** From now on it is a transport's. */
