@@ -297,6 +297,19 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
   )
 })
 
+/** Completes when so many bytes wait at the device to be read. */
+const waitsInKernel = (path: string, bytes: number) =>
+  Effect.scoped(Effect.gen(function*() {
+    const program = yield* run("python3", [
+      "-c",
+      `
+import fcntl, os, struct, termios, time
+fd = os.open(${JSON.stringify(path)}, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+while struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0] < ${bytes}: time.sleep(0.001)`
+    ])
+    assert.strictEqual(yield* program.exited, 0, program.output())
+  }))
+
 describeWith(["python3"], "a serial port whose directions are apart", () => {
   live(
     "goes on reading while a write waits",
@@ -339,15 +352,17 @@ describeWith(["python3"], "a serial port whose directions are apart", () => {
       const a = yield* openPort(pathA, { readMark: 4 })
       const b = yield* openPort(pathB)
       const fill = Effect.gen(function*() {
-        yield* b.transport.write(text("one two three"))
-        // The rest waits in the kernel, since more than the mark has come.
+        yield* b.transport.write(text("more than the mark"))
         yield* Effect.repeat(Effect.andThen(Effect.yieldNow, a.transport.buffered), {
           until: ({ reading }) => reading > 4
         })
+        // Nothing more is read, so this stays in the kernel.
+        yield* b.transport.write(text(" and the rest"))
+        yield* waitsInKernel(pathA, 13)
       })
       yield* fill
       yield* a.flush("output")
-      assert.strictEqual(untext(yield* Transport.readExactly(a.transport, 13)), "one two three")
+      assert.strictEqual(untext(yield* Transport.readExactly(a.transport, 31)), "more than the mark and the rest")
       yield* fill
       yield* a.flush("input")
       yield* b.transport.write(text("four"))
