@@ -5,7 +5,17 @@ import type { LoadOptions } from "./messages.ts"
 export interface Variant {
   /** How the report names it. */
   readonly label: string
-  readonly program: "ours" | "node" | "effect" | "socat" | "decoding" | "flow" | "sim" | "bridges" | "children"
+  readonly program:
+    | "ours"
+    | "node"
+    | "effect"
+    | "socat"
+    | "decoding"
+    | "flow"
+    | "sim"
+    | "bridges"
+    | "children"
+    | "standard"
   readonly service: string
   readonly isHeapAlike?: boolean
   /** Where this variant has a load of its own. */
@@ -96,22 +106,31 @@ const bridge = (
   cases: Object.keys(labels).slice(1).map((theirs) => ({ ours: "ours", theirs, figure: "rate" as const, target }))
 })
 
-/** Bulk to or from a program, which shares the core of the process under test. */
-const child = (name: "out" | "into", title: string, bytes: number): Scenario => ({
-  name: `child-${name}`,
-  title,
-  load: { kind: "alone", bytes, connections: 0, window: 0 },
-  operations: 4e9 / bytes,
-  per: "GB",
-  variants: {
-    exec: { program: "children", service: `${name}/ours`, label: "exec:" },
-    node: { program: "children", service: `${name}/node`, label: "node:child_process" }
-  },
-  cases: [
-    { ours: "exec", theirs: "node", figure: "rate", target: 1 },
-    { ours: "exec", theirs: "node", figure: "cpu", target: 1 }
-  ]
-})
+/** Bulk between a program and others that share its core: ours by that scheme, and what Node has for it. */
+const piped = (
+  name: string,
+  title: string,
+  program: "children" | "standard",
+  scheme: string,
+  node: string
+): Scenario => {
+  const direction = name.slice(name.indexOf("-") + 1)
+  return {
+    name,
+    title,
+    load: { kind: "alone", bytes: 65_536, connections: 0, window: 0 },
+    operations: 60_000,
+    per: "GB",
+    variants: {
+      [scheme]: { program, service: `${direction}/ours`, label: `${scheme}:` },
+      node: { program, service: `${direction}/node`, label: node }
+    },
+    cases: [
+      { ours: scheme, theirs: "node", figure: "rate", target: 1 },
+      { ours: scheme, theirs: "node", figure: "cpu", target: 1 }
+    ]
+  }
+}
 
 const sim = (service: string, label: string): Variant => ({ program: "sim", service, label })
 
@@ -312,8 +331,10 @@ export const scenarios: ReadonlyArray<Scenario> = [
       { ours: "copy", theirs: "socat", figure: "cpu", target: 0.8 }
     ]
   },
-  child("out", "bulk out of a program", 65_536),
-  child("into", "bulk into a program, 64-KiB writes", 65_536),
+  piped("child-out", "bulk out of a program", "children", "exec", "node:child_process"),
+  piped("child-into", "bulk into a program, 64-KiB writes", "children", "exec", "node:child_process"),
+  piped("stdio-in", "bulk from standard input", "standard", "stdio", "process.stdin"),
+  piped("stdio-out", "bulk to standard output, 64-KiB writes", "standard", "stdio", "process.stdout"),
   {
     name: "decode-lines",
     title: "decoding lines of 80 bytes",

@@ -266,6 +266,7 @@ class StreamReading implements ReadingHalf {
 export class StreamWriting implements WritingHalf {
   readonly #stream: Net.Socket
   #port: Port | undefined = undefined
+  #isWriting = false
   #isEnded = false
 
   constructor(stream: Net.Socket) {
@@ -284,20 +285,25 @@ export class StreamWriting implements WritingHalf {
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {
     const stream = this.#stream
-    let isTaken = false
-    // Not `drain`, which comes only where the high-water mark was reached; that of a terminal cannot be chosen.
-    const written = (error: Error | null | undefined) => {
-      if (error == null && !isTaken) this.#port?.drained()
-    }
-    if (chunks.length === 1) stream.write(chunks[0]!, written)
+    if (chunks.length === 1) stream.write(chunks[0]!, this.#written)
     else {
       stream.cork()
-      chunks.forEach((chunk, i) => stream.write(chunk, i === chunks.length - 1 ? written : undefined))
+      chunks.forEach((chunk, i) => stream.write(chunk, i === chunks.length - 1 ? this.#written : undefined))
       stream.uncork()
     }
     // Nothing is left here and nothing went wrong: the kernel took it at once.
-    isTaken = stream.writableLength === 0 && stream.errored === null
-    return isTaken
+    this.#isWriting = stream.writableLength > 0 || stream.errored !== null
+    return !this.#isWriting
+  }
+
+  /**
+   * Not `drain`, which comes only where the high-water mark was reached; that of a terminal cannot be chosen. One for all
+   * writes, which Node then calls together, and so also late for those that were taken at once.
+   */
+  readonly #written = (error: Error | null | undefined) => {
+    if (error != null || !this.#isWriting || this.#stream.writableLength > 0) return
+    this.#isWriting = false
+    this.#port?.drained()
   }
 
   /** The kernel has it all, and the end is that nobody has it open; a shutdown would end a socket for others, too. */

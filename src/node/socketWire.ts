@@ -98,8 +98,8 @@ export class SocketWire implements Wire {
   /**
    * Answers with another buffer, if the next read is to go there.
    *
-   * Bulk that its reader keeps is read into buffers that the wire parts with: to copy it would cost as much as to read it.
-   * Little is copied, so that it does not pin much.
+   * Bulk that its reader keeps is read into buffers that the wire parts with, where it fills them: to copy it would cost
+   * as much as to read it. What leaves room is copied: memory that nobody uses costs more, in collections, than the copy.
    */
   #onRead(bytes: number, buffer: Uint8Array): Uint8Array | undefined {
     const isOwn = buffer !== shared
@@ -108,12 +108,13 @@ export class SocketWire implements Wire {
       // Whoever was lent it gave it away: it is gone, and nothing may be read into it any more.
       return buffer.length === 0 ? shared : undefined
     }
-    if (isOwn && bytes * 4 >= readMax) {
+    if (isOwn && bytes * 8 >= readMax * 7) {
       this.#port.data(chunk)
       return newBuffer()
     }
     this.#port.data(ownCopy(chunk))
-    return isOwn ? shared : bytes === readMax ? newBuffer() : undefined
+    if (isOwn) return bytes * 4 >= readMax ? undefined : shared
+    return bytes === readMax ? newBuffer() : undefined
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {

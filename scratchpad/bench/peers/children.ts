@@ -6,11 +6,11 @@ import { Effect } from "effect"
 import { Connection, Transport } from "effect-transport"
 import { NodeChildProcess } from "effect-transport/node"
 import { spawn } from "node:child_process"
-import { createHash } from "node:crypto"
 import { once } from "node:events"
 import { finished } from "node:stream/promises"
 import { answer, hashing, options, ownUsage } from "../child.ts"
 import type { AloneAnswers, SubjectOptions } from "../messages.ts"
+import { hashOfZeros, printed, printing, reading } from "../zeros.ts"
 
 const { bytes, isHashed, service } = options<SubjectOptions>()
 
@@ -20,23 +20,11 @@ const message = new Uint8Array(bytes)
 const sent: Array<string> = []
 const received: Array<string> = []
 
-const hashOfZeros = (operations: number): string => {
-  const hash = createHash("sha256")
-  for (let i = 0; i < operations; i++) hash.update(message)
-  return hash.digest("hex")
-}
-
-/** What prints so many zeros, and what reads until the end and then prints what is to be known of it. */
-const zeros = (operations: number) => ["head", "-c", String(operations * bytes), "/dev/zero"] as const
-const reader = isHashed ? ["sha256sum"] as const : ["wc", "-c"] as const
-
-const firstWord = (text: string): string => text.trim().split(" ")[0]!
-
 type Service = (operations: number) => Promise<unknown>
 
 const outOfOurs: Service = (operations) =>
   Effect.gen(function*() {
-    const [command, ...args] = zeros(operations)
+    const [command, ...args] = printing(operations * bytes)
     const { transport } = yield* NodeChildProcess.open({ _tag: "exec", command, args })
     const hash = hashing(isHashed)
     let missing = operations * bytes
@@ -52,7 +40,7 @@ const outOfOurs: Service = (operations) =>
   }).pipe(Effect.scoped, Effect.runPromise)
 
 const outOfNode: Service = async (operations) => {
-  const [command, ...args] = zeros(operations)
+  const [command, ...args] = printing(operations * bytes)
   const { stdout } = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] })
   const hash = hashing(isHashed)
   let missing = operations * bytes
@@ -67,7 +55,7 @@ const outOfNode: Service = async (operations) => {
 
 const intoOurs: Service = (operations) =>
   Effect.gen(function*() {
-    const [command, ...args] = reader
+    const [command, ...args] = reading(isHashed)
     const { transport } = yield* NodeChildProcess.open({ _tag: "exec", command, args })
     let written = 0
     yield* Effect.whileLoop({
@@ -78,22 +66,22 @@ const intoOurs: Service = (operations) =>
       }
     })
     yield* transport.halfClose
-    received.push(firstWord(new TextDecoder().decode(yield* Transport.readUntilEnd(transport))))
+    received.push(printed(new TextDecoder().decode(yield* Transport.readUntilEnd(transport))))
   }).pipe(Effect.scoped, Effect.runPromise)
 
 const intoNode: Service = async (operations) => {
-  const [command, ...args] = reader
+  const [command, ...args] = reading(isHashed)
   const { stdin, stdout } = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] })
-  let printed = ""
-  stdout.setEncoding("utf8").on("data", (text: string) => {
-    printed += text
+  let text = ""
+  stdout.setEncoding("utf8").on("data", (piece: string) => {
+    text += piece
   })
   for (let written = 0; written < operations; written++) {
     if (!stdin.write(message)) await once(stdin, "drain")
   }
   stdin.end()
   await finished(stdout)
-  received.push(firstWord(printed))
+  received.push(printed(text))
 }
 
 const services: Readonly<Record<string, Service>> = {
@@ -110,7 +98,7 @@ answer<AloneAnswers>({
     const before = performance.now()
     await services[service]!(operations)
     const seconds = (performance.now() - before) / 1000
-    if (isHashed) sent.push(hashOfZeros(operations))
+    if (isHashed) sent.push(hashOfZeros(operations, bytes))
     return seconds
   },
   digest: () => ({ sent: sent.join(), received: received.join() })
