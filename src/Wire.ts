@@ -20,6 +20,7 @@ import type { Reader } from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import * as duplex from "./internal/duplex.ts"
+import { runOrExit } from "./internal/run.ts"
 import { Over, type Underneath } from "./internal/underneath.ts"
 import { waitsOn } from "./internal/waiting.ts"
 import { type Hold, setOnce, single } from "./once.ts"
@@ -432,14 +433,13 @@ class Mouth implements Underneath<TransportError.TransportError> {
               finish(Effect.die(defect))
               return true
             }
-            const fiber = run(handling)
-            const exit = fiber.pollUnsafe()
-            if (exit !== undefined) {
-              if (Exit.isFailure(exit)) finish(exit)
+            const handled = runOrExit(run, handling)
+            if (Exit.isExit(handled)) {
+              if (Exit.isFailure(handled)) finish(handled)
               return true
             }
-            running = fiber
-            fiber.addObserver((exit) => {
+            running = handled
+            handled.addObserver((exit) => {
               running = undefined
               if (Exit.isFailure(exit)) finish(exit)
               else core.consumed(consumer)

@@ -19,6 +19,7 @@ import * as Pull from "effect/Pull"
 import type * as Net from "node:net"
 import { Duplex } from "node:stream"
 import type { Reader } from "../Connection.ts"
+import { runOrExit } from "../internal/run.ts"
 import { underneath } from "../internal/underneath.ts"
 import { isHalfCloseable, type Transport } from "../Transport.ts"
 import type { TransportError } from "../TransportError.ts"
@@ -56,7 +57,8 @@ export class TransportDuplex extends Duplex {
   #abortCause: Cause.Cause<unknown> | undefined = undefined
   /** Since the last look: whether anything moved, and whether it was told that nothing did. */
   #activity: "some" | "none" | "told" = "none"
-  #idling: Fiber.Fiber<unknown> | undefined = undefined
+  /** Looks every so often whether nothing moved. */
+  #idling: { readonly milliseconds: number; readonly looking: Fiber.Fiber<void> } | undefined = undefined
 
   constructor(parts: Parts) {
     super({
@@ -162,10 +164,9 @@ export class TransportDuplex extends Duplex {
   }
 
   #finish(effect: Effect.Effect<void, TransportError>, done: Done): void {
-    const fiber = this.#run(effect)
-    const exit = fiber.pollUnsafe()
-    if (exit === undefined) fiber.addObserver((exit) => done(nativeErrorIn(exit)))
-    else done(nativeErrorIn(exit))
+    const finished = runOrExit(this.#run, effect)
+    if (Exit.isExit(finished)) done(nativeErrorIn(finished))
+    else finished.addObserver((exit) => done(nativeErrorIn(exit)))
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -174,7 +175,7 @@ export class TransportDuplex extends Duplex {
 
   override _destroy(error: Error | null, done: Done): void {
     const { transport } = this.#parts
-    this.#idling?.interruptUnsafe()
+    this.#idling?.looking.interruptUnsafe()
     this.#reading?.interruptUnsafe()
     const cause = error !== null
       ? Cause.fail(error)
@@ -248,24 +249,41 @@ export class TransportDuplex extends Duplex {
   /** `timeout` is emitted, and nothing else happens, when nothing was read or written for so long. 0: never. */
   setTimeout(milliseconds: number, onTimeout?: () => void): this {
     this.timeout = milliseconds
-    this.#idling?.interruptUnsafe()
-    this.#idling = undefined
     if (onTimeout !== undefined) {
       if (milliseconds === 0) this.off("timeout", onTimeout)
       else this.once("timeout", onTimeout)
     }
-    if (milliseconds > 0 && !this.destroyed) {
-      this.#activity = "none"
-      // One look in each such time: to begin anew with each chunk would cost more than the chunk.
-      const look = Effect.suspend(() => {
-        // Not in this fiber: what a listener throws is not ours to keep.
-        if (this.#activity === "none") queueMicrotask(() => this.emit("timeout"))
-        this.#activity = this.#activity === "some" ? "none" : "told"
-        return Effect.void
-      })
-      this.#idling = this.#run(Effect.forever(Effect.delay(look, milliseconds)))
-    }
+    if (milliseconds > 0 && !this.destroyed) this.#watch(milliseconds)
     return this
+  }
+
+  /**
+   * One look in each such time: to begin anew with each chunk would cost more than the chunk. HTTP sets a time and takes it
+   * back with each request, so that the looks of a time that was taken back go on where it is set again before the next.
+   */
+  #watch(milliseconds: number): void {
+    if (this.#idling?.milliseconds === milliseconds) {
+      this.#activity = "some"
+      return
+    }
+    this.#idling?.looking.interruptUnsafe()
+    this.#activity = "none"
+    const looking = this.#run(Effect.whileLoop({
+      while: () => this.timeout === milliseconds,
+      body: () => Effect.sleep(milliseconds),
+      step: () => this.#look(milliseconds)
+    }))
+    this.#idling = { milliseconds, looking }
+  }
+
+  #look(milliseconds: number): void {
+    if (this.timeout !== milliseconds) {
+      this.#idling = undefined
+      return
+    }
+    // Not in this fiber: what a listener throws is not ours to keep.
+    if (this.#activity === "none") queueMicrotask(() => this.emit("timeout"))
+    this.#activity = this.#activity === "some" ? "none" : "told"
   }
 
   setNoDelay(): this {
