@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { Network, TestTransport, Transport, TransportError } from "effect-transport"
 import { NodeDuplex, NodeTransport } from "effect-transport/node"
+import { TestClock } from "effect/testing"
 import { Redis } from "ioredis"
 import { mkdtempSync, rmSync } from "node:fs"
 import * as Http from "node:http"
@@ -227,6 +228,46 @@ describe("NodeDuplex.toDuplex", () => {
       const [c, d] = yield* TestTransport.pair()
       yield* Effect.exit(Effect.scoped(Effect.andThen(NodeDuplex.toDuplex(c), Effect.fail("no"))))
       assert.strictEqual((yield* Effect.flip(Transport.readUntilEnd(d))).reason._tag, "Reset")
+    }))
+
+  it.effect("emits timeout once when nothing moved for so long, also where the time was taken back and set again", () =>
+    Effect.gen(function*() {
+      const [duplex] = yield* duplexes(TestTransport.pair())
+      let timeouts = 0
+      duplex.on("timeout", () => timeouts++)
+      const after = (milliseconds: number) =>
+        Effect.andThen(
+          TestClock.adjust(milliseconds),
+          Effect.promise(async () => {
+            const seen = timeouts
+            timeouts = 0
+            return seen
+          })
+        )
+
+      duplex.setTimeout(1000)
+      assert.strictEqual(yield* after(999), 0)
+      assert.strictEqual(yield* after(1), 1)
+      assert.strictEqual(yield* after(5000), 0)
+
+      duplex.setTimeout(0)
+      assert.strictEqual(yield* after(5000), 0)
+
+      // Taken back and set again before it was looked for: the earlier time does not count.
+      duplex.setTimeout(1000)
+      assert.strictEqual(yield* after(900), 0)
+      duplex.setTimeout(0).setTimeout(1000)
+      assert.strictEqual(yield* after(999), 0)
+      assert.strictEqual(yield* after(1000), 1)
+
+      duplex.setTimeout(300)
+      assert.strictEqual(yield* after(299), 0)
+      assert.strictEqual(yield* after(1), 1)
+
+      duplex.setTimeout(1000)
+      duplex.write("something")
+      assert.strictEqual(yield* after(1000), 0)
+      assert.strictEqual(yield* after(1000), 1)
     }))
 
   it.live("refuses a transport that somebody reads, and options that are wrong", () =>
