@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as ChildProcess from "node:child_process"
 import type * as Net from "node:net"
 import type { ExecEndpoint } from "../Endpoint.ts"
+import { Grace } from "./grace.ts"
 import type { ResolvedChildOptions } from "./options.ts"
 
 /**
@@ -117,10 +118,11 @@ export class Program {
   onStderrClosed(run: () => void): void {
     const { stderr } = this.#child
     if (stderr === null || this.#isStderrClosed) return void queueMicrotask(run)
-    const giveUp = setTimeout(() => stderr.destroy(), Duration.toMillis(this.options.exitGrace))
-    stderr.on("data", () => this.#isLetGo || giveUp.refresh())
+    const grace = new Grace(this.options.exitGrace, () => stderr.destroy())
+    grace.start()
+    stderr.on("data", () => this.#isLetGo || grace.start())
     stderr.once("close", () => {
-      clearTimeout(giveUp)
+      grace.stop()
       run()
     })
   }

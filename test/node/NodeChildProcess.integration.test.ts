@@ -184,6 +184,25 @@ describe("exec: that ends", () => {
   )
 
   live(
+    "loses no output that came while nobody could look, for longer than it waits",
+    Effect.gen(function*() {
+      const path = yield* folder
+      const { exit, transport } = yield* opened(
+        sh(`cd ${path}; (until [ -e go ]; do sleep 0.01; done; printf late; touch gone) & printf early`),
+        { ...patient, exitGrace: 500 }
+      )
+      assert.deepStrictEqual(yield* exit, exited(0))
+      yield* Effect.yieldNow
+      // As a program does that is busy, or was stopped for a while.
+      writeFileSync(join(path, "go"), "")
+      const cell = new Int32Array(new SharedArrayBuffer(4))
+      while (!existsSync(join(path, "gone"))) Atomics.wait(cell, 0, 0, 10)
+      Atomics.wait(cell, 0, 0, 600)
+      assert.strictEqual(yield* readAll(transport), "earlylate")
+    })
+  )
+
+  live(
     "does not wait for another that holds its output",
     Effect.gen(function*() {
       const { exit, outputEnded, transport } = yield* opened(sh("sleep 1000 & echo $!"), {
