@@ -78,6 +78,9 @@ export class Program {
       this.#early = chunk
       return false
     }
+    // At the exit Node has it flow, to flush what nobody reads. When it is read is for its reader to say, who may still be
+    // at work on the memory that the next read would go to.
+    this.stdout.resume = () => this.stdout
     // A signal that may not be sent is one: see `reapMs`.
     child.on("error", ignore)
     child.once("exit", (code, signal) => {

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Fiber, Logger, Option, References, type Scope } from "effect"
-import { Endpoint, Network, TestTransport, Transport, type TransportError } from "effect-transport"
+import { Connection, Endpoint, Network, TestTransport, Transport, type TransportError } from "effect-transport"
 import { NodeChildProcess, NodeTransport } from "effect-transport/node"
 import { randomBytes } from "node:crypto"
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setImmediate as nextTurn } from "node:timers/promises"
 import { children } from "../support/children.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
@@ -199,6 +200,23 @@ describe("exec: that ends", () => {
       while (!existsSync(join(path, "gone"))) Atomics.wait(cell, 0, 0, 10)
       Atomics.wait(cell, 0, 0, 600)
       assert.strictEqual(yield* readAll(transport), "earlylate")
+    })
+  )
+
+  live(
+    "leaves output alone that is on its way elsewhere when it exits",
+    Effect.gen(function*() {
+      const path = join(yield* folder, "bytes")
+      const sent = randomBytes(170_000)
+      writeFileSync(path, sent)
+      const { exit, transport } = yield* opened(program("cat", path))
+      const [near, far] = yield* TestTransport.pair()
+      const copying = yield* Effect.forkChild(Connection.copy(transport, near, { endOnDone: "halfClose" }))
+      // Two pieces are taken, of which one is stuck, and the rest is left in the kernel.
+      assert.deepStrictEqual(yield* exit, exited(0))
+      for (let turn = 0; turn < 5; turn++) yield* Effect.promise(() => nextTurn())
+      assert.isTrue(sent.equals(yield* Transport.readUntilEnd(far)))
+      yield* Fiber.join(copying)
     })
   )
 
