@@ -58,7 +58,7 @@ export class ExecWire implements Wire {
       },
       lend: (chunk, canKeep) => {
         const bytes = chunk.length
-        const isTaken = port.lend(chunk, canKeep)
+        const isTaken = port.lend(chunk, canKeep && this.#brokenBy === undefined)
         if (isTaken) this.#onRead(bytes)
         return isTaken
       },
@@ -172,6 +172,8 @@ export class ExecWire implements Wire {
     if (this.#isOver) return this.#port.broken(cause)
     if (this.#brokenBy !== undefined) return
     this.#brokenBy = cause
+    // Whoever has been lent memory and kept it is not waited for any more.
+    this.#reading.part()
     this.#reading.resume()
     this.#grace.start()
   }

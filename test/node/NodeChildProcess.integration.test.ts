@@ -203,22 +203,44 @@ describe("exec: that ends", () => {
     })
   )
 
-  live(
-    "leaves output alone that is on its way elsewhere when it exits",
-    Effect.gen(function*() {
-      const path = join(yield* folder, "bytes")
+  describe("while its output is on its way elsewhere", () => {
+    /** Of what the script prints by `cat bytes` two pieces are taken, of which one is stuck, and the rest is in the kernel. */
+    const stuck = Effect.fnUntraced(function*(script: string) {
+      const cwd = yield* folder
       const sent = randomBytes(170_000)
-      writeFileSync(path, sent)
-      const { exit, transport } = yield* opened(program("cat", path))
+      writeFileSync(join(cwd, "bytes"), sent)
+      const child = yield* opened(sh(script), { ...patient, cwd })
       const [near, far] = yield* TestTransport.pair()
-      const copying = yield* Effect.forkChild(Connection.copy(transport, near, { endOnDone: "halfClose" }))
-      // Two pieces are taken, of which one is stuck, and the rest is left in the kernel.
-      assert.deepStrictEqual(yield* exit, exited(0))
-      for (let turn = 0; turn < 5; turn++) yield* Effect.promise(() => nextTurn())
-      assert.isTrue(sent.equals(yield* Transport.readUntilEnd(far)))
-      yield* Fiber.join(copying)
+      const copying = yield* Effect.forkChild(Connection.copy(child.transport, near, { endOnDone: "halfClose" }))
+      return { ...child, copying, cwd, far, sent }
     })
-  )
+    const turns = Effect.repeat(Effect.promise(() => nextTurn()), { times: 5 })
+
+    live(
+      "leaves that alone by its exit",
+      Effect.gen(function*() {
+        const { copying, exit, far, sent } = yield* stuck("cat bytes")
+        assert.deepStrictEqual(yield* exit, exited(0))
+        yield* turns
+        assert.isTrue(sent.equals(yield* Transport.readUntilEnd(far)))
+        yield* Fiber.join(copying)
+      })
+    )
+
+    live(
+      "leaves that alone by closing its input",
+      Effect.gen(function*() {
+        const { copying, cwd, far, sent, transport } = yield* stuck("exec <&-; cat bytes; touch gone; exec sleep 1000")
+        while (!existsSync(join(cwd, "gone"))) yield* turns
+        const writing = yield* Effect.forkChild(Effect.exit(transport.write(bytes("x"))))
+        yield* turns
+        assert.isTrue(sent.equals(yield* Transport.readExactly(far, sent.length)))
+        yield* transport.abort
+        yield* Fiber.join(writing)
+        yield* Fiber.interrupt(copying)
+      })
+    )
+  })
 
   live(
     "does not wait for another that holds its output",
