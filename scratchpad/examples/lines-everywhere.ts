@@ -7,14 +7,25 @@
  * aborts. Every cell of the table is what one end saw of the other.
  */
 import { SingleBar } from "cli-progress"
-import { Cause, Deferred, Effect, Exit, Fiber, Pull } from "effect"
-import { type Connection, Lines, Network, Protocol, TestTransport, type Transport } from "effect-transport"
-import { NodeTransport } from "effect-transport/node"
+import { Cause, Deferred, Effect, Exit, Fiber, Pull, type Scope } from "effect"
+import {
+  type Connection,
+  EffectSocket,
+  Endpoint,
+  Lines,
+  Network,
+  Protocol,
+  TestTransport,
+  type Transport,
+  WebStreams
+} from "effect-transport"
+import { NodeDuplex, NodeTransport } from "effect-transport/node"
 import { execFileSync } from "node:child_process"
 import { createHash, randomUUID } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
+import { constants, mkdtempSync, openSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 
 const lineBytes = 128
 const batchLines = 1024
@@ -144,21 +155,72 @@ const overNetwork = (endpoint: string) =>
     return ends as unknown as readonly [Transport.HalfCloseableTransport, Transport.HalfCloseableTransport]
   })
 
-/** Both ends of two named pipes, crosswise. Once they are open nobody needs the names. */
-const overPipes = Effect.gen(function*() {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-  )
-  const [there, back] = [join(folder, "there"), join(folder, "back")]
+type Ends = readonly [Transport.HalfCloseableTransport, Transport.HalfCloseableTransport]
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+)
+
+/** Two named pipes, one for each direction. Once they are open nobody needs the names. */
+const pipes = Effect.map(folder, (folder) => {
+  const [there, back] = [join(folder, "there"), join(folder, "back")] as const
   execFileSync("sh", ["-c", `mkfifo "$@"`, "sh", there, back])
+  return [there, back] as const
+})
+
+/** Both ends of two named pipes, crosswise. */
+const overPipes = Effect.gen(function*() {
+  const [there, back] = yield* pipes
   const { connect } = yield* Network.Network
   const ends = yield* Effect.all([
     connect({ _tag: "fifo", read: back, write: there }),
     connect({ _tag: "fifo", read: there, write: back })
   ], { concurrency: 2 })
-  return ends as unknown as readonly [Transport.HalfCloseableTransport, Transport.HalfCloseableTransport]
+  return ends as Ends
 })
+
+/** Both ends of two pipes that are open already, as programs hand them to each other. */
+const overDescriptors = Effect.gen(function*() {
+  const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
+  const [there, back] = (yield* pipes).map((path) => ({
+    read: openSync(path, O_NONBLOCK | O_RDONLY),
+    write: openSync(path, O_WRONLY)
+  })) as [Pipe, Pipe]
+  const { connect } = yield* Network.Network
+  return [
+    yield* connect({ _tag: "fd", read: back.read, write: there.write }),
+    yield* connect({ _tag: "fd", read: there.read, write: back.write })
+  ] as Ends
+})
+
+interface Pipe {
+  readonly read: number
+  readonly write: number
+}
+
+/** The tool as a program that we talk to, and at its other end we ourselves again. */
+const overProgram = Effect.gen(function*() {
+  const { connect, listen } = yield* Network.Network
+  const listener = yield* listen(`unix://${join(yield* folder, "socket")}`)
+  const tool = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url))
+  const relay = ["relay", "--drain", "0", "stdio:", Endpoint.format(listener.endpoint)]
+  // Nothing but the table is to be seen.
+  const args = ["-c", `exec "$0" "$@" 2>/dev/null`, process.execPath, "-C", "effect-transport-source", tool, ...relay]
+  const ends = yield* Effect.all(
+    [connect({ _tag: "exec", command: "sh", args }), listener.accept],
+    { concurrency: 2 }
+  )
+  return ends as unknown as Ends
+})
+
+/** Both ends of a connection in memory, each made something else of and back again. */
+const through = <E>(bridge: (end: Transport.HalfCloseableTransport) => Effect.Effect<Ends[0], E, Scope.Scope>) =>
+  Effect.flatMap(TestTransport.pair(), ([a, b]) => Effect.all([bridge(a), bridge(b)])) as Effect.Effect<
+    Ends,
+    E,
+    Scope.Scope
+  >
 
 const rows = [
   { name: "memory", abort: "reset", ends: Effect.provide(overNetwork("memory:demo"), TestTransport.layerNetwork) },
@@ -179,7 +241,26 @@ const rows = [
     abort: "end",
     ends: Effect.provide(overNetwork(`unix:@effect-transport-${randomUUID()}`), NodeTransport.layerNetwork)
   },
-  { name: "named pipes", abort: "end", ends: Effect.provide(overPipes, NodeTransport.layerNetwork) }
+  { name: "named pipes", abort: "end", ends: Effect.provide(overPipes, NodeTransport.layerNetwork) },
+  { name: "descriptors", abort: "end", ends: Effect.provide(overDescriptors, NodeTransport.layerNetwork) },
+  { name: "a program", abort: "end", ends: Effect.provide(overProgram, NodeTransport.layerNetwork) },
+  {
+    name: "Node Duplex",
+    abort: "reset",
+    ends: through((end) => Effect.flatMap(NodeDuplex.toDuplex(end), (duplex) => NodeDuplex.fromDuplex(duplex)))
+  },
+  {
+    name: "Web streams",
+    abort: "reset",
+    ends: through((end) =>
+      Effect.flatMap(WebStreams.toWebStreams(end), (streams) => WebStreams.fromWebStreams(streams))
+    )
+  },
+  {
+    name: "Effect Socket",
+    abort: "reset",
+    ends: through((end) => EffectSocket.fromSocket(EffectSocket.toSocket(end), "memory:socket"))
+  }
 ]
 
 const format = (cells: ReadonlyArray<string>): string =>

@@ -11,7 +11,7 @@ import * as Endpoint from "../Endpoint.ts"
 import type { Listener } from "../Listener.ts"
 import * as NodeChildProcess from "../node/NodeChildProcess.ts"
 import { describeStatus } from "../node/program.ts"
-import type { Transport } from "../Transport.ts"
+import { isHalfCloseable, type Transport } from "../Transport.ts"
 import * as TransportErrors from "../TransportError.ts"
 import type { TransportError } from "../TransportError.ts"
 import { Shutdown } from "./shutdown.ts"
@@ -27,40 +27,80 @@ export interface Pair {
  *
  * Where one of them is a program, its exit is the end of both, as in a pipeline of a shell: nobody is left for what the
  * other might still send, and what is written to a program that has closed its input is lost. Its output comes first. A
- * status other than 0 is a failure then.
+ * status other than 0 is a failure then. Where both are, each is waited for.
  */
 export const join = (
   { a, b }: Pair,
   look: (pair: Pair) => Pair = identity,
   others: (a: Transport, b: Transport) => Effect.Effect<void, TransportError> = Connection.copyBidirectional
 ): Effect.Effect<void, TransportError> => {
-  const [ofA, ofB] = [NodeChildProcess.of(a), NodeChildProcess.of(b)]
   const looked = look({ a, b })
-  if (Option.isSome(ofA) && Option.isNone(ofB)) return untilExit(ofA.value, looked.a, looked.b)
-  if (Option.isSome(ofB) && Option.isNone(ofA)) return untilExit(ofB.value, looked.b, looked.a)
+  const [ofA, ofB] = [programOf(a, looked.a), programOf(b, looked.b)]
+  if (ofA !== undefined && ofB !== undefined) return untilBothExit(ofA, ofB)
+  if (ofA !== undefined) return untilExit(ofA, looked.b)
+  if (ofB !== undefined) return untilExit(ofB, looked.a)
   return others(looked.a, looked.b)
 }
 
-const untilExit = (child: NodeChildProcess.ChildProcess, program: Transport, other: Transport) => {
-  const name = Endpoint.format(program.info.endpoint)
-  const toProgram = Connection.copy(other, program, { endOnDone: "halfClose" }).pipe(
-    Effect.catch((error) => error.endpoint === name ? Effect.void : Effect.fail(error))
+/** A program, and the connection to it as it is looked at. */
+interface Program {
+  readonly exit: NodeChildProcess.ChildProcess["exit"]
+  readonly transport: Transport
+}
+
+const programOf = (transport: Transport, looked: Transport): Program | undefined =>
+  Option.getOrUndefined(Option.map(NodeChildProcess.of(transport), ({ exit }) => ({ exit, transport: looked })))
+
+const untilExit = (program: Program, other: Transport) => {
+  const toProgram = Connection.copy(other, program.transport, { endOnDone: "halfClose" }).pipe(
+    Effect.catch((error) => error.operation === "read" ? Effect.fail(error) : Effect.void)
   )
   return Effect.raceFirst(
-    Effect.andThen(Connection.copy(program, other), child.exit),
+    Effect.andThen(Connection.copy(program.transport, other), program.exit),
     Effect.andThen(toProgram, Effect.never)
   ).pipe(
-    Effect.onError((cause) => Effect.andThen(other.abortWith(cause), program.abortWith(cause))),
-    Effect.tap(() => Effect.all([other.close, Effect.ignore(program.close)], { concurrency: 2, discard: true })),
-    Effect.flatMap((status) =>
-      status._tag === "Exited" && status.code === 0
-        ? Effect.void
-        : Effect.fail(
-          TransportErrors.make("read", name, new TransportErrors.Disconnected({ detail: describeStatus(status) }))
-        )
-    )
+    orAbort(other, program.transport),
+    Effect.tap(() =>
+      Effect.all([other.close, Effect.ignore(program.transport.close)], { concurrency: 2, discard: true })
+    ),
+    Effect.flatMap((status) => succeeded(program, status))
   )
 }
+
+const untilBothExit = (a: Program, b: Program) =>
+  Effect.all([follow(a, b), follow(b, a)], { concurrency: 2, discard: true }).pipe(
+    orAbort(a.transport, b.transport),
+    Effect.andThen(Effect.all([a, b].map(({ transport }) => Effect.ignore(transport.close)), { discard: true }))
+  )
+
+/** Where the other wants no more of it, a program is told to end, and how it does is not its fault. */
+const follow = (program: Program, other: Program) =>
+  Connection.copy(program.transport, other.transport).pipe(
+    Effect.andThen(Effect.ignore(halfClose(other.transport))),
+    Effect.andThen(program.exit),
+    Effect.flatMap((status) => succeeded(program, status)),
+    Effect.catchIf(
+      (error) => error.operation === "write",
+      () => Effect.andThen(Effect.ignore(program.transport.close), Effect.asVoid(program.exit))
+    )
+  )
+
+const halfClose = (transport: Transport) => isHalfCloseable(transport) ? transport.halfClose : transport.flush
+
+const orAbort = (...transports: ReadonlyArray<Transport>) => <A, E>(joined: Effect.Effect<A, E>) =>
+  Effect.onError(
+    joined,
+    (cause) => Effect.forEach(transports, (transport) => transport.abortWith(cause), { discard: true })
+  )
+
+const succeeded = ({ transport }: Program, status: NodeChildProcess.ExitStatus) =>
+  status._tag === "Exited" && status.code === 0 ? Effect.void : Effect.fail(
+    TransportErrors.make(
+      "read",
+      Endpoint.format(transport.info.endpoint),
+      new TransportErrors.Disconnected({ detail: describeStatus(status) })
+    )
+  )
 
 /**
  * Runs a conversation over these connections. A signal aborts them, the first when `drain` has passed since and the

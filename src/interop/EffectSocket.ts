@@ -411,7 +411,7 @@ export interface ServeOptions {
  * **Details**
  *
  * `run` is the listener's `serve`: each connection has a scope, handlers are bounded and drained, and one that fails is
- * logged and harms no other. It runs once: when it ends, the listener is closed, where Effect's own goes on listening.
+ * logged and harms no other; to fail with the `SocketCloseError` of an end is to succeed. It runs once: when it ends, the listener is closed, where Effect's own goes on listening.
  * The address of a listener that has none, as that of memory, is its endpoint in place of a path.
  *
  * @category converting
@@ -422,10 +422,16 @@ export const toSocketServer = (listener: Listener, options?: ServeOptions): Sock
     address: addressOf(listener.endpoint),
     run: <R, E, _>(handler: (socket: Socket.Socket) => Effect.Effect<_, E, R>) =>
       Effect.mapError(
-        listener.serve((transport) => handler(toSocket(transport)), options),
+        listener.serve(
+          (transport) => Effect.catchIf(handler(toSocket(transport)), isEnd, () => Effect.void),
+          options
+        ),
         (cause) => new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerUnknownError({ cause }) })
       ) as Effect.Effect<never, SocketServer.SocketServerError, R>
   })
+
+/** Every end of a socket is an error, also a good one. */
+const isEnd = (error: unknown): boolean => Socket.isSocketError(error) && error.reason._tag === "SocketCloseError"
 
 /**
  * Listens at the endpoint over the `Network` at hand and provides the socket server.

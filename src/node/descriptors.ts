@@ -3,7 +3,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -25,7 +24,7 @@ import {
   openSocket,
   openWriting
 } from "./halves.ts"
-import { reasonOf } from "./nativeError.ts"
+import { codeOf, reasonOf } from "./nativeError.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
 import { SocketWire } from "./socketWire.ts"
 
@@ -226,5 +225,3 @@ const standingReasonOf = (cause: unknown, name: string): TransportError.Reason =
   codeOf(cause) === "EIO"
     ? new TransportError.Disconnected({ detail: "the terminal or device is gone" })
     : reasonOf(cause, { operation: "read", what: name })
-
-const codeOf = (cause: unknown): unknown => Predicate.hasProperty(cause, "code") ? cause.code : undefined

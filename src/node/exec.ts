@@ -7,7 +7,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -18,7 +17,7 @@ import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
 import { type Door, noListening } from "./door.ts"
 import { ExecWire } from "./execWire.ts"
-import { reasonOf } from "./nativeError.ts"
+import { codeOf, reasonOf } from "./nativeError.ts"
 import type { ChildOptions, ResolvedNodeOptions } from "./options.ts"
 import { type Program, ProgramFailed, start, type StderrListener } from "./program.ts"
 
@@ -116,8 +115,7 @@ const openingReasonOf = (
   cwd: string | undefined,
   name: string
 ): TransportError.Reason => {
-  const code = Predicate.hasProperty(cause, "code") ? cause.code : undefined
-  switch (code) {
+  switch (codeOf(cause)) {
     case "ENOENT":
     case "ENOTDIR": {
       if (cwd !== undefined && !isFolder(cwd)) return new TransportError.NotFound({ what: `the folder ${cwd}` })

@@ -12,9 +12,9 @@
  * ```
  */
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Exit from "effect/Exit"
 import type { Port, Wire } from "../Wire.ts"
+import { Grace } from "./grace.ts"
 import { StreamWriting } from "./halves.ts"
 import { isSuccess, type Program, ProgramFailed } from "./program.ts"
 import { SocketWire } from "./socketWire.ts"
@@ -36,16 +36,17 @@ export class ExecWire implements Wire {
   #brokenBy: unknown = undefined
   #leftBytes = 0
   readonly #released: () => void
-  #grace: NodeJS.Timeout | undefined = undefined
+  readonly #grace: Grace
 
   constructor(program: Program, port: Port) {
     this.#program = program
     this.#port = port
+    this.#grace = new Grace(program.options.exitGrace, () => this.#tell())
     // Also where all of the program is gone the transport lets go first: until then its writes fail by name.
     let left = 5
     const released = () => {
       if (--left > 0) return
-      clearTimeout(this.#grace)
+      this.#grace.stop()
       port.released()
     }
     this.#released = released
@@ -57,7 +58,7 @@ export class ExecWire implements Wire {
       },
       lend: (chunk, canKeep) => {
         const bytes = chunk.length
-        const isTaken = port.lend(chunk, canKeep)
+        const isTaken = port.lend(chunk, canKeep && this.#brokenBy === undefined)
         if (isTaken) this.#onRead(bytes)
         return isTaken
       },
@@ -122,7 +123,7 @@ export class ExecWire implements Wire {
     if (this.#brokenBy !== undefined || this.#isOver) return
     this.#reading.suspend()
     // What it holds back is our doing, and no sign that nobody writes.
-    if (!this.#outputEnded) clearTimeout(this.#grace)
+    if (!this.#outputEnded) this.#grace.stop()
   }
 
   part(): void {
@@ -131,7 +132,7 @@ export class ExecWire implements Wire {
 
   #letGo(): void {
     this.#isOver = true
-    clearTimeout(this.#grace)
+    this.#grace.stop()
     this.#writing.close()
     this.#program.letGo()
     queueMicrotask(this.#released)
@@ -153,7 +154,7 @@ export class ExecWire implements Wire {
     this.#outputEnded = true
     this.#reading.release()
     if (this.#isOver) return
-    if (this.#program.status === undefined) this.#startGrace()
+    if (this.#program.status === undefined) this.#grace.start()
     else this.#tell()
   }
 
@@ -171,25 +172,22 @@ export class ExecWire implements Wire {
     if (this.#isOver) return this.#port.broken(cause)
     if (this.#brokenBy !== undefined) return
     this.#brokenBy = cause
+    // Whoever has been lent memory and kept it is not waited for any more.
+    this.#reading.part()
     this.#reading.resume()
-    this.#startGrace()
+    this.#grace.start()
   }
 
   /** Of a program that has exited: until nobody has written for so long. */
   #waitForOutput(): void {
     if (this.#program.status === undefined || this.#outputEnded || this.#isOver) return
-    if (this.#brokenBy === undefined && this.#isFlowing) this.#startGrace()
-  }
-
-  #startGrace(): void {
-    clearTimeout(this.#grace)
-    this.#grace = setTimeout(() => this.#tell(), Duration.toMillis(this.#program.options.exitGrace))
+    if (this.#brokenBy === undefined && this.#isFlowing) this.#grace.start()
   }
 
   #tell(): void {
     if (this.#isOver) return
     this.#isOver = true
-    clearTimeout(this.#grace)
+    this.#grace.stop()
     const { options, status } = this.#program
     if (status !== undefined && !this.#outputEnded) this.#reading.release()
     if (status !== undefined && !isSuccess(status) && options.exitStatus === "fail") {

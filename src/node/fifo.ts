@@ -21,7 +21,7 @@ import {
   type ReadingHalf,
   type WritingHalf
 } from "./halves.ts"
-import { reasonOf } from "./nativeError.ts"
+import { codeOf, reasonOf } from "./nativeError.ts"
 
 export const fifoDoor: Door<Endpoint.FifoEndpoint> = {
   connect: (machine, endpoint, options) =>
@@ -123,8 +123,6 @@ const failedToOpen = (endpoint: Endpoint.FifoEndpoint) => (cause: unknown): Tran
   const what = Predicate.hasProperty(cause, "path") ? String(cause.path) : name
   return TransportError.make("open", name, reasonOf(cause, { operation: "open", what }), { cause })
 }
-
-const codeOf = (cause: unknown): unknown => Predicate.hasProperty(cause, "code") ? cause.code : undefined
 
 /**
  * The end of a pipe that is read, open before there is anybody who writes.

@@ -55,7 +55,7 @@ export interface ErrorContext {
 export const reasonOf = (error: unknown, context: ErrorContext): Reason => {
   if (error instanceof Dns.DnsError) return ofDns(error, context)
   if (error instanceof NetAddress.NetAddressError) return unresolved(error.message, error.input, context)
-  const code = stringAt(error, "code")
+  const code = codeOf(error)
   if (code === undefined) return new Failed()
   const reasons = isOpening(context.operation) ? opening : standing
   const reason = reasons.get(code) ?? always.get(code)
@@ -189,6 +189,9 @@ const unresolved = (detail: string, input: unknown, { host }: ErrorContext): Rea
   })
 
 const isOpening = (operation: Operation): boolean => operation === "open" || operation === "listen"
+
+/** The code of a native error. */
+export const codeOf = (error: unknown): string | undefined => stringAt(error, "code")
 
 const stringAt = (error: unknown, key: "code" | "syscall" | "address"): string | undefined =>
   Predicate.hasProperty(error, key) && typeof error[key] === "string" ? error[key] : undefined

@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as ChildProcess from "node:child_process"
 import type * as Net from "node:net"
 import type { ExecEndpoint } from "../Endpoint.ts"
+import { Grace } from "./grace.ts"
 import type { ResolvedChildOptions } from "./options.ts"
 
 /**
@@ -77,6 +78,9 @@ export class Program {
       this.#early = chunk
       return false
     }
+    // At the exit Node has it flow, to flush what nobody reads. When it is read is for its reader to say, who may still be
+    // at work on the memory that the next read would go to.
+    this.stdout.resume = () => this.stdout
     // A signal that may not be sent is one: see `reapMs`.
     child.on("error", ignore)
     child.once("exit", (code, signal) => {
@@ -117,10 +121,11 @@ export class Program {
   onStderrClosed(run: () => void): void {
     const { stderr } = this.#child
     if (stderr === null || this.#isStderrClosed) return void queueMicrotask(run)
-    const giveUp = setTimeout(() => stderr.destroy(), Duration.toMillis(this.options.exitGrace))
-    stderr.on("data", () => this.#isLetGo || giveUp.refresh())
+    const grace = new Grace(this.options.exitGrace, () => stderr.destroy())
+    grace.start()
+    stderr.on("data", () => this.#isLetGo || grace.start())
     stderr.once("close", () => {
-      clearTimeout(giveUp)
+      grace.stop()
       run()
     })
   }

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { randomBytes, randomUUID } from "node:crypto"
-import { rmSync } from "node:fs"
+import { readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect, sha256 } from "../support/cliPeers.ts"
@@ -158,6 +158,40 @@ describe("relay with a program", () => {
       )
       assert.strictEqual(yield* relay.exited, 0)
       assert.include(relay.stderr(), "got question\n")
+    })
+  )
+})
+
+describe("relay of two programs", () => {
+  const joined = (a: string, b: string) => through("", "relay", `exec:${a}`, `exec:${b}`)
+
+  live(
+    "is a pipeline: the output of each is the input of the other, and both end by themselves",
+    Effect.gen(function*() {
+      const path = yield* socketPath
+      // The second takes its time over what the first left, and has nobody to tell.
+      const slow = yield* joined("printf 'b\\na\\n'", `sh -c 'sort > ${path}; sleep 4; echo done >> ${path}'`)
+      assert.deepStrictEqual(slow, { status: 0, stdout: "", stderr: "" })
+      assert.strictEqual(readFileSync(path, "utf8"), "a\nb\ndone\n")
+    })
+  )
+
+  live(
+    "ends a program whose reader is gone",
+    Effect.gen(function*() {
+      const cut = yield* joined("sh -c 'exec yes 2>/dev/null'", "head -n 1")
+      assert.deepStrictEqual(cut, { status: 0, stdout: "", stderr: "" })
+      assert.deepStrictEqual(yield* joined("printf hi", "cat"), { status: 0, stdout: "", stderr: "" })
+    })
+  )
+
+  live(
+    "fails with a program that does",
+    Effect.gen(function*() {
+      for (const came of [yield* joined("sh -c 'exit 3'", "cat"), yield* joined("cat", "sh -c 'exit 3'")]) {
+        assert.strictEqual(came.status, 1)
+        assert.match(came.stderr, /^effect-transport: exec:sh .*: Disconnected: .*status 3\)\n$/)
+      }
     })
   )
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, Scope, Stream } from "effect"
 import { Connection, EffectSocket, Network, TestTransport, Transport } from "effect-transport"
 import { Socket, SocketServer } from "effect/socket"
 import * as Stdio from "effect/Stdio"
@@ -159,6 +159,55 @@ describe("EffectSocket.toSocketServer", () => {
     }).pipe(
       Effect.provide(Layer.provideMerge(EffectSocket.layerSocketServer("memory:echo"), TestTransport.layerNetwork))
     ))
+})
+
+describe("EffectSocket.toSocketServer and its handlers", () => {
+  /** What is logged while one client talks to a server with this handler. */
+  const logged = (
+    handler: (socket: Socket.Socket) => Effect.Effect<void, unknown>,
+    talk: (client: Transport.HalfCloseableTransport) => Effect.Effect<void, unknown>
+  ) =>
+    Effect.gen(function*() {
+      const messages: Array<string> = []
+      const logger = Logger.make<unknown, void>(({ message }) => void messages.push(String(message)))
+      const { connect, listen } = yield* Network.Network
+      const server = EffectSocket.toSocketServer(yield* listen("memory:handlers"))
+      const done = yield* Deferred.make<void>()
+      yield* Effect.forkScoped(Effect.provide(
+        server.run((socket) => Effect.ensuring(handler(socket), Deferred.succeed(done, undefined))),
+        Logger.layer([logger])
+      ))
+      yield* talk(yield* connect("memory:handlers"))
+      yield* Deferred.await(done)
+      for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
+      return messages
+    }).pipe(Effect.provide(TestTransport.layerNetwork))
+
+  /** It ends as sockets of Effect do: by failing. */
+  const echo = (socket: Socket.Socket) =>
+    Effect.scoped(Effect.gen(function*() {
+      const { pull } = yield* socket.reader
+      const writer = yield* socket.writer
+      return yield* Effect.forever(Effect.flatMap(pull, writer.writeAll))
+    }))
+
+  it.effect("take the end of the peer for no failure, and what they wrote last goes out", () =>
+    Effect.gen(function*() {
+      const sent = new Uint8Array(500_000).fill(7)
+      const messages = yield* logged(echo, (client) =>
+        Effect.gen(function*() {
+          yield* Effect.forkChild(Effect.andThen(client.write(sent), client.halfClose))
+          assert.deepStrictEqual(yield* Transport.readUntilEnd(client), sent)
+        }))
+      assert.deepStrictEqual(messages, [])
+    }))
+
+  it.effect("are logged where the connection broke, or they failed themselves", () =>
+    Effect.gen(function*() {
+      assert.lengthOf(yield* logged(echo, (client) => client.abort), 1)
+      const failing = () => Effect.fail(new Error("no"))
+      assert.lengthOf(yield* logged(failing, (client) => Effect.exit(Transport.readUntilEnd(client))), 1)
+    }))
 })
 
 describe("EffectSocket.toStdio", () => {

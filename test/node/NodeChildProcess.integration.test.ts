@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Fiber, Logger, Option, References, type Scope } from "effect"
-import { Endpoint, Network, TestTransport, Transport, type TransportError } from "effect-transport"
+import { Connection, Endpoint, Network, TestTransport, Transport, type TransportError } from "effect-transport"
 import { NodeChildProcess, NodeTransport } from "effect-transport/node"
 import { randomBytes } from "node:crypto"
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setImmediate as nextTurn } from "node:timers/promises"
 import { children } from "../support/children.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
@@ -182,6 +183,64 @@ describe("exec: that ends", () => {
       assert.strictEqual(yield* readAll(transport), "early\nlate\n")
     })
   )
+
+  live(
+    "loses no output that came while nobody could look, for longer than it waits",
+    Effect.gen(function*() {
+      const path = yield* folder
+      const { exit, transport } = yield* opened(
+        sh(`cd ${path}; (until [ -e go ]; do sleep 0.01; done; printf late; touch gone) & printf early`),
+        { ...patient, exitGrace: 500 }
+      )
+      assert.deepStrictEqual(yield* exit, exited(0))
+      yield* Effect.yieldNow
+      // As a program does that is busy, or was stopped for a while.
+      writeFileSync(join(path, "go"), "")
+      const cell = new Int32Array(new SharedArrayBuffer(4))
+      while (!existsSync(join(path, "gone"))) Atomics.wait(cell, 0, 0, 10)
+      Atomics.wait(cell, 0, 0, 600)
+      assert.strictEqual(yield* readAll(transport), "earlylate")
+    })
+  )
+
+  describe("while its output is on its way elsewhere", () => {
+    /** Of what the script prints by `cat bytes` two pieces are taken, of which one is stuck, and the rest is in the kernel. */
+    const stuck = Effect.fnUntraced(function*(script: string) {
+      const cwd = yield* folder
+      const sent = randomBytes(170_000)
+      writeFileSync(join(cwd, "bytes"), sent)
+      const child = yield* opened(sh(script), { ...patient, cwd })
+      const [near, far] = yield* TestTransport.pair()
+      const copying = yield* Effect.forkChild(Connection.copy(child.transport, near, { endOnDone: "halfClose" }))
+      return { ...child, copying, cwd, far, sent }
+    })
+    const turns = Effect.repeat(Effect.promise(() => nextTurn()), { times: 5 })
+
+    live(
+      "leaves that alone by its exit",
+      Effect.gen(function*() {
+        const { copying, exit, far, sent } = yield* stuck("cat bytes")
+        assert.deepStrictEqual(yield* exit, exited(0))
+        yield* turns
+        assert.isTrue(sent.equals(yield* Transport.readUntilEnd(far)))
+        yield* Fiber.join(copying)
+      })
+    )
+
+    live(
+      "leaves that alone by closing its input",
+      Effect.gen(function*() {
+        const { copying, cwd, far, sent, transport } = yield* stuck("exec <&-; cat bytes; touch gone; exec sleep 1000")
+        while (!existsSync(join(cwd, "gone"))) yield* turns
+        const writing = yield* Effect.forkChild(Effect.exit(transport.write(bytes("x"))))
+        yield* turns
+        assert.isTrue(sent.equals(yield* Transport.readExactly(far, sent.length)))
+        yield* transport.abort
+        yield* Fiber.join(writing)
+        yield* Fiber.interrupt(copying)
+      })
+    )
+  })
 
   live(
     "does not wait for another that holds its output",

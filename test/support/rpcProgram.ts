@@ -2,7 +2,7 @@
 import { Effect, Layer, Schema, Stream } from "effect"
 import { EffectSocket, Endpoint, Network } from "effect-transport"
 import { Rpc, RpcClient, RpcGroup, RpcSerialization, RpcServer } from "effect/rpc"
-import { Socket, SocketServer } from "effect/socket"
+import { SocketServer } from "effect/socket"
 
 class Numbers extends RpcGroup.make(
   Rpc.make("Double", { payload: { number: Schema.Number }, success: Schema.Number }),
@@ -36,10 +36,7 @@ export const serveOne = (endpoint: string) =>
   )
 
 /** Calls all at the endpoint, side by side; one stream is cut short. */
-export const call = (endpoint: string) => callOver(EffectSocket.layerSocket(endpoint))
-
-/** Calls all over the socket, as `call` does. */
-export const callOver = <E, R>(socket: Layer.Layer<Socket.Socket, E, R>) =>
+export const call = (endpoint: string) =>
   Effect.gen(function*() {
     const client = yield* RpcClient.make(Numbers)
     return yield* Effect.all({
@@ -52,7 +49,7 @@ export const callOver = <E, R>(socket: Layer.Layer<Socket.Socket, E, R>) =>
     Effect.provide(
       RpcClient.layerProtocolSocket().pipe(
         Layer.provide(RpcSerialization.layerNdjson),
-        Layer.provide(socket)
+        Layer.provide(EffectSocket.layerSocket(endpoint))
       )
     )
   )
