@@ -205,7 +205,7 @@ describe("EffectSocket.toSocketServer and its handlers", () => {
   it.effect("are logged where the connection broke, or they failed themselves", () =>
     Effect.gen(function*() {
       assert.lengthOf(yield* logged(echo, (client) => client.abort), 1)
-      const failing = () => Effect.fail(new Error("no"))
+      const failing = () => Effect.fail("no")
       assert.lengthOf(yield* logged(failing, (client) => Effect.exit(Transport.readUntilEnd(client))), 1)
     }))
 })
