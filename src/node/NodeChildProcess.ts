@@ -9,12 +9,12 @@ import type * as Scope from "effect/Scope"
 import * as Endpoint from "../Endpoint.ts"
 import type { HalfCloseableTransport, Transport } from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
-import { openProgram, programOf } from "./exec.ts"
 import { type NodeOptions, resolveNodeOptions } from "./options.ts"
-import type { ExitStatus } from "./program.ts"
+import { openProgram, programOf } from "./program/exec.ts"
+import type { ExitStatus } from "./program/program.ts"
 
 export type { ChildOptions } from "./options.ts"
-export type { ExitStatus } from "./program.ts"
+export type { ExitStatus } from "./program/program.ts"
 
 /**
  * A program that was started, and the connection to it.

@@ -12,9 +12,9 @@ import { durationOf, isCount } from "../internal/check.ts"
 import type { Of, Transport, TransportOptions } from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
-import { DuplexWire } from "./duplexWire.ts"
+import { DuplexWire } from "./duplex/duplexWire.ts"
+import { TransportDuplex } from "./duplex/transportDuplex.ts"
 import { reasonOf } from "./nativeError.ts"
-import { TransportDuplex } from "./transportDuplex.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Models

@@ -21,10 +21,10 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { durationOf } from "../internal/check.ts"
 import * as TransportError from "../TransportError.ts"
-import { fieldsOf, type PortInfo, usbId, usbIdPattern } from "./portInfo.ts"
-import { filesChanged, listPorts } from "./portList.ts"
+import { fieldsOf, type PortInfo, usbId, usbIdPattern } from "./serial/portInfo.ts"
+import { filesChanged, listPorts } from "./serial/portList.ts"
 
-export { port, type PortFields, type PortInfo } from "./portInfo.ts"
+export { port, type PortFields, type PortInfo } from "./serial/portInfo.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Models

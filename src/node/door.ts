@@ -14,8 +14,8 @@ import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
 import { reasonOf } from "./nativeError.ts"
 import type { ResolvedNodeOptions } from "./options.ts"
-import type { BoundServer } from "./sockets.ts"
-import { isTcp, SocketWire } from "./socketWire.ts"
+import type { BoundServer } from "./socket/sockets.ts"
+import { isTcp, SocketWire } from "./socket/socketWire.ts"
 
 /** The network that a door belongs to. */
 export interface Machine {

@@ -4,7 +4,7 @@ import { SerialPorts } from "effect-transport/node"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { filesChanged, listByPackage, listSysfs } from "../../src/node/portList.ts"
+import { filesChanged, listByPackage, listSysfs } from "../../src/node/serial/portList.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => Fs.mkdtempSync(join(tmpdir(), "effect-transport-"))),

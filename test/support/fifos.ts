@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process"
 import { constants, mkdtempSync, openSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { HalvesWire, kindOf, openReading, openWriting } from "../../src/node/halves.ts"
+import { HalvesWire, kindOf, openReading, openWriting } from "../../src/node/descriptor/halves.ts"
 import { reasonOf } from "../../src/node/nativeError.ts"
 
 /** Made many at a time, since each call is a program that starts. */

@@ -9,7 +9,7 @@ import * as Endpoint from "../../Endpoint.ts"
 import type { Device } from "../../SerialBinding.ts"
 import * as TransportError from "../../TransportError.ts"
 import type { Port, Wire } from "../../Wire.ts"
-import { ownCopy } from "../ownCopy.ts"
+import { ownCopy } from "../socket/ownCopy.ts"
 import { call, drainOf, Drains, type Identity, linesOf, setBaudRateOf } from "./control.ts"
 import {
   checkSupported,

@@ -18,7 +18,7 @@ import * as Endpoint from "../../Endpoint.ts"
 import type { Device } from "../../SerialBinding.ts"
 import * as TransportError from "../../TransportError.ts"
 import type { Port, Wire } from "../../Wire.ts"
-import { SocketWire } from "../socketWire.ts"
+import { SocketWire } from "../socket/socketWire.ts"
 import { call, drainOf, Drains, type Identity, linesOf, setBaudRateOf } from "./control.ts"
 import {
   checkSupported,

@@ -7,9 +7,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { dropFifos, fifoPair } from "../support/fifos.ts"
-import { run, type Running } from "../support/programs.ts"
-import { describeWith } from "../support/systemPrograms.ts"
+import { dropFifos, fifoPair } from "../../support/fifos.ts"
+import { run, type Running } from "../../support/programs.ts"
+import { describeWith } from "../../support/systemPrograms.ts"
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
@@ -22,7 +22,7 @@ const command = [
   process.execPath,
   "-C",
   "effect-transport-source",
-  fileURLToPath(new URL("../support/stdioProgram.ts", import.meta.url))
+  fileURLToPath(new URL("../../support/stdioProgram.ts", import.meta.url))
 ]
 
 /** Runs a script in which `"$@" NAME` is a program of `stdioProgram.ts`, and `$D` a folder. */

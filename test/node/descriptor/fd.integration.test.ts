@@ -8,9 +8,9 @@ import { devNull, tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
-import { dropFifos, openPipe } from "../support/fifos.ts"
-import { run } from "../support/programs.ts"
-import { describeWith } from "../support/systemPrograms.ts"
+import { dropFifos, openPipe } from "../../support/fifos.ts"
+import { run } from "../../support/programs.ts"
+import { describeWith } from "../../support/systemPrograms.ts"
 
 afterAll(dropFifos)
 
@@ -55,7 +55,7 @@ const program = [
   process.execPath,
   "-C",
   "effect-transport-source",
-  fileURLToPath(new URL("../support/fdProgram.ts", import.meta.url))
+  fileURLToPath(new URL("../../support/fdProgram.ts", import.meta.url))
 ]
 
 /** Runs a script in which `"$@" NAME` is a program of `fdProgram.ts`. */

@@ -12,8 +12,8 @@ import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as TransportError from "../TransportError.ts"
-import { reasonOf } from "./nativeError.ts"
+import * as TransportError from "../../TransportError.ts"
+import { reasonOf } from "../nativeError.ts"
 import { port, type PortFields, type PortInfo } from "./portInfo.ts"
 
 /** What errors call the ports of this machine. */

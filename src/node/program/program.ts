@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as ChildProcess from "node:child_process"
 import type * as Net from "node:net"
-import type { ExecEndpoint } from "../Endpoint.ts"
+import type { ExecEndpoint } from "../../Endpoint.ts"
+import type { ResolvedChildOptions } from "../options.ts"
 import { Grace } from "./grace.ts"
-import type { ResolvedChildOptions } from "./options.ts"
 
 /**
  * How a program ended.

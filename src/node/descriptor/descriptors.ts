@@ -6,11 +6,14 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
-import * as Endpoint from "../Endpoint.ts"
-import { inOwnScope } from "../ownScope.ts"
-import * as TransportError from "../TransportError.ts"
-import * as Wire from "../Wire.ts"
-import { endWriting, type Machine, type SocketTransport } from "./door.ts"
+import * as Endpoint from "../../Endpoint.ts"
+import { inOwnScope } from "../../ownScope.ts"
+import * as TransportError from "../../TransportError.ts"
+import * as Wire from "../../Wire.ts"
+import { endWriting, type Machine, type SocketTransport } from "../door.ts"
+import { codeOf, reasonOf } from "../nativeError.ts"
+import type { ResolvedNodeOptions } from "../options.ts"
+import { SocketWire } from "../socket/socketWire.ts"
 import { divertPrints, guard } from "./guard.ts"
 import {
   AbsentReading,
@@ -24,9 +27,6 @@ import {
   openSocket,
   openWriting
 } from "./halves.ts"
-import { codeOf, reasonOf } from "./nativeError.ts"
-import type { ResolvedNodeOptions } from "./options.ts"
-import { SocketWire } from "./socketWire.ts"
 
 /** What is read and what is written; at least one of the two, and they may be the same. */
 export interface Descriptors {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "vitest"
-import { ownCopy } from "../../src/node/ownCopy.ts"
+import { ownCopy } from "../../../src/node/socket/ownCopy.ts"
 
 const bytes = (length: number, of: number) => new Uint8Array(length).fill(of)
 

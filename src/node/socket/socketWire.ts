@@ -8,7 +8,7 @@
  */
 import type * as Net from "node:net"
 import { markAsUntransferable } from "node:worker_threads"
-import type { Port, Wire } from "../Wire.ts"
+import type { Port, Wire } from "../../Wire.ts"
 import { type ReadBuffers, readInto, use } from "./ownBuffer.ts"
 import { ownCopy } from "./ownCopy.ts"
 

@@ -18,11 +18,11 @@ import * as Predicate from "effect/Predicate"
 import * as Pull from "effect/Pull"
 import type * as Net from "node:net"
 import { Duplex } from "node:stream"
-import type { Reader } from "../Connection.ts"
-import { underneath } from "../internal/underneath.ts"
-import { runOrExit } from "../runOrExit.ts"
-import { isHalfCloseable, type Transport } from "../Transport.ts"
-import type { TransportError } from "../TransportError.ts"
+import type { Reader } from "../../Connection.ts"
+import { underneath } from "../../internal/underneath.ts"
+import { runOrExit } from "../../runOrExit.ts"
+import { isHalfCloseable, type Transport } from "../../Transport.ts"
+import type { TransportError } from "../../TransportError.ts"
 
 type Done = (error?: Error | null) => void
 

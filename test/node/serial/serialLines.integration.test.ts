@@ -6,12 +6,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll } from "vitest"
-import { run } from "../support/programs.ts"
-import { ptyPair } from "../support/ptys.ts"
-import { describeWith } from "../support/systemPrograms.ts"
+import { run } from "../../support/programs.ts"
+import { ptyPair } from "../../support/ptys.ts"
+import { describeWith } from "../../support/systemPrograms.ts"
 
-const program = fileURLToPath(new URL("../support/serialLines.ts", import.meta.url))
-const source = fileURLToPath(new URL("../support/serialLines.c", import.meta.url))
+const program = fileURLToPath(new URL("../../support/serialLines.ts", import.meta.url))
+const source = fileURLToPath(new URL("../../support/serialLines.c", import.meta.url))
 
 describeWith(["socat", "gcc"], "the lines of a serial port", () => {
   const folder = mkdtempSync(join(tmpdir(), "effect-transport-lines-"))

@@ -3,9 +3,9 @@
  */
 import * as Net from "node:net"
 import type { Duplex } from "node:stream"
-import * as TransportError from "../TransportError.ts"
-import type { Port, Wire } from "../Wire.ts"
-import { isTcp } from "./socketWire.ts"
+import * as TransportError from "../../TransportError.ts"
+import type { Port, Wire } from "../../Wire.ts"
+import { isTcp } from "../socket/socketWire.ts"
 import { TransportDuplex } from "./transportDuplex.ts"
 
 export class DuplexWire implements Wire {

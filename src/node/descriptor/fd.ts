@@ -4,10 +4,10 @@
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Fs from "node:fs"
-import * as Endpoint from "../Endpoint.ts"
-import * as TransportError from "../TransportError.ts"
+import * as Endpoint from "../../Endpoint.ts"
+import * as TransportError from "../../TransportError.ts"
+import { type Door, noListening } from "../door.ts"
 import { connectDescriptors } from "./descriptors.ts"
-import { type Door, noListening } from "./door.ts"
 
 export const fdDoor: Door<Endpoint.FdEndpoint> = {
   connect: (machine, endpoint, options) =>

@@ -8,7 +8,7 @@
 import * as Fs from "node:fs"
 import * as Net from "node:net"
 import * as Tty from "node:tty"
-import type { Port, Wire } from "../Wire.ts"
+import type { Port, Wire } from "../../Wire.ts"
 
 /** What is read from. `attach` comes first and once; without it `close` lets go all the same, and reports nothing. */
 export interface ReadingHalf {

@@ -6,11 +6,11 @@ import { execFileSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { Worker } from "node:worker_threads"
 import { afterAll } from "vitest"
-import { openingReasonOf, standingReasonOf } from "../../src/node/serial/native.ts"
-import { run } from "../support/programs.ts"
-import { bridgedPair, endBridge } from "../support/ptyBridge.ts"
-import { openPort, openPtys, portPair, ptyPair, unplug } from "../support/ptys.ts"
-import { debianPython, describeWith } from "../support/systemPrograms.ts"
+import { openingReasonOf, standingReasonOf } from "../../../src/node/serial/native.ts"
+import { run } from "../../support/programs.ts"
+import { bridgedPair, endBridge } from "../../support/ptyBridge.ts"
+import { openPort, openPtys, portPair, ptyPair, unplug } from "../../support/ptys.ts"
+import { debianPython, describeWith } from "../../support/systemPrograms.ts"
 
 afterAll(endBridge)
 
@@ -436,7 +436,7 @@ describe("what a serial port cannot be", () => {
     Effect.gen(function*() {
       const worker = yield* Effect.acquireRelease(
         Effect.sync(() =>
-          new Worker(new URL("../support/serialWorker.ts", import.meta.url), {
+          new Worker(new URL("../../support/serialWorker.ts", import.meta.url), {
             execArgv: ["-C", "effect-transport-source"]
           })
         ),

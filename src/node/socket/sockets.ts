@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
-import type { TransportError } from "../TransportError.ts"
+import type { TransportError } from "../../TransportError.ts"
 
 /**
  * A connected socket: paused, half-open, and destroyed at the latest with the scope.

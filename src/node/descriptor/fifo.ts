@@ -7,11 +7,12 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
-import * as Endpoint from "../Endpoint.ts"
-import { inOwnScope } from "../ownScope.ts"
-import * as TransportError from "../TransportError.ts"
-import * as Wire from "../Wire.ts"
-import { type Door, endWriting, noListening, withinConnectTimeout } from "./door.ts"
+import * as Endpoint from "../../Endpoint.ts"
+import { inOwnScope } from "../../ownScope.ts"
+import * as TransportError from "../../TransportError.ts"
+import * as Wire from "../../Wire.ts"
+import { type Door, endWriting, noListening, withinConnectTimeout } from "../door.ts"
+import { codeOf, reasonOf } from "../nativeError.ts"
 import {
   AbsentReading,
   AbsentWriting,
@@ -21,7 +22,6 @@ import {
   type ReadingHalf,
   type WritingHalf
 } from "./halves.ts"
-import { codeOf, reasonOf } from "./nativeError.ts"
 
 export const fifoDoor: Door<Endpoint.FifoEndpoint> = {
   connect: (machine, endpoint, options) =>

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
 import { AddressResolver, Dns, NetAddress } from "effect/net"
 import { TestClock } from "effect/testing"
-import { dial, type DialOptions } from "../../src/node/dial.ts"
+import { dial, type DialOptions } from "../../../src/node/socket/dial.ts"
 import {
   AllAttemptsFailed,
   NameNotFound,
@@ -11,7 +11,7 @@ import {
   Reset,
   TimedOut,
   TransportError
-} from "../../src/TransportError.ts"
+} from "../../../src/TransportError.ts"
 
 const endpoint = { _tag: "tcp", host: "db.example", port: 7000 } as const
 
@@ -247,7 +247,9 @@ describe("dial", () => {
 
   it.effect("hands the services of its caller to the attempts", () =>
     Effect.gen(function*() {
-      class Greeting extends Context.Service<Greeting, string>()("effect-transport/test/node/dial.test/Greeting") {}
+      class Greeting
+        extends Context.Service<Greeting, string>()("effect-transport/test/node/socket/dial.test/Greeting")
+      {}
       const attempt = () => Effect.service(Greeting)
       const resolver = yield* resolverOf("10.0.0.1", "10.0.0.2")
       const greeting = dial({ endpoint, resolver, attempt }).pipe(Effect.provideService(Greeting, "hello"))

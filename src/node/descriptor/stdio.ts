@@ -3,9 +3,9 @@
  *
  * `process.stdin` and `process.stdout` are not in it: they hide errors and ends, and know nothing of backpressure.
  */
-import type * as Endpoint from "../Endpoint.ts"
+import type * as Endpoint from "../../Endpoint.ts"
+import { type Door, noListening } from "../door.ts"
 import { connectDescriptors } from "./descriptors.ts"
-import { type Door, noListening } from "./door.ts"
 
 export const stdioDoor: Door<Endpoint.StdioEndpoint> = {
   connect: (machine, endpoint, options) => connectDescriptors(machine, endpoint, { read: 0, write: 1 }, options),

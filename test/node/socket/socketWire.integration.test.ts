@@ -5,7 +5,7 @@ import { Connection, type Endpoint, type Machine, Network, Transport } from "eff
 import { NodeTransport } from "effect-transport/node"
 import { createHash } from "node:crypto"
 import * as Net from "node:net"
-import { readInto } from "../../src/node/ownBuffer.ts"
+import { readInto } from "../../../src/node/socket/ownBuffer.ts"
 
 /** The end that connected and the one that was accepted. */
 const pair = () =>

@@ -16,9 +16,9 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as Endpoint from "../Endpoint.ts"
-import { AllAttemptsFailed, type Reason, TimedOut, TransportError } from "../TransportError.ts"
-import { reasonOf } from "./nativeError.ts"
+import * as Endpoint from "../../Endpoint.ts"
+import { AllAttemptsFailed, type Reason, TimedOut, TransportError } from "../../TransportError.ts"
+import { reasonOf } from "../nativeError.ts"
 
 /**
  * What to connect to, and how.

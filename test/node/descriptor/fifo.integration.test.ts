@@ -8,9 +8,9 @@ import { readFile } from "node:fs/promises"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { dropFifos, takeFifo } from "../support/fifos.ts"
-import { run } from "../support/programs.ts"
-import { describeWith } from "../support/systemPrograms.ts"
+import { dropFifos, takeFifo } from "../../support/fifos.ts"
+import { run } from "../../support/programs.ts"
+import { describeWith } from "../../support/systemPrograms.ts"
 
 afterAll(dropFifos)
 

@@ -13,11 +13,11 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Exit from "effect/Exit"
-import type { Port, Wire } from "../Wire.ts"
+import type { Port, Wire } from "../../Wire.ts"
+import { StreamWriting } from "../descriptor/halves.ts"
+import { SocketWire } from "../socket/socketWire.ts"
 import { Grace } from "./grace.ts"
-import { StreamWriting } from "./halves.ts"
 import { isSuccess, type Program, ProgramFailed } from "./program.ts"
-import { SocketWire } from "./socketWire.ts"
 
 /** More than the kernel keeps of a program's output. */
 const leftBytesMax = 262_144
