@@ -4,13 +4,13 @@ import { promisify } from "node:util"
 import { assert, describe, it } from "vitest"
 import { nameOf, peerOf, select } from "../scratchpad/bench/cases.ts"
 
-const bench = (...args: ReadonlyArray<string>) =>
+const bench = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = process.env) =>
   promisify(ChildProcess.execFile)(process.execPath, [
     "-C",
     "effect-transport-source",
     Path.resolve(import.meta.dirname, "../scratchpad/bench/main.ts"),
     ...args
-  ])
+  ], { env })
 
 describe("npm run bench", () => {
   it("has these cases and targets", () => {
@@ -51,6 +51,14 @@ describe("npm run bench", () => {
       ["child-out/exec/cpu", "node:child_process", 1],
       ["child-into/exec/rate", "node:child_process", 1],
       ["child-into/exec/cpu", "node:child_process", 1],
+      ["serial-ping/port/rate", "serialport", 1.5],
+      ["serial-ping/port/cpu", "serialport", 1.5],
+      ["serial-bulk/port/rate", "serialport", 1.3],
+      ["serial-bulk/port/cpu", "serialport", undefined],
+      ["serial-bulk-out/port/rate", "serialport", 1.3],
+      ["serial-bulk-out/port/cpu", "serialport", undefined],
+      ["serial-bulk-in/port/rate", "serialport", 1.3],
+      ["serial-bulk-in/port/cpu", "serialport", undefined],
       ["decode-lines/ours/rate", "Effect's decodeText and splitLines", 1.5],
       ["decode-lines/ours/rate", "readline", 3],
       ["decode-lines/ours/rate", "a plain loop over indexOf", 0.95],
@@ -83,7 +91,7 @@ describe("npm run bench", () => {
   })
 
   it("measures a case, and prints it as one line of JSON", async () => {
-    const { stdout } = await bench("ping-1/pull", "--json", "--rounds", "1", "--scale", "0.001")
+    const { stdout } = await bench(["ping-1/pull", "--json", "--rounds", "1", "--scale", "0.001"])
     const lines = stdout.split("\n")
     assert.deepStrictEqual(lines.slice(1), [""])
     const { ours, peer, ratio, target, theirs, unit, ...rest } = JSON.parse(lines[0]!)
@@ -95,8 +103,15 @@ describe("npm run bench", () => {
     // As long as the harness itself would wait.
   }, 120_000)
 
+  it("leaves out what a program is missing for, and says so", async () => {
+    // Without a path there is none.
+    const { stderr, stdout } = await bench(["serial-ping"], { PATH: "/nowhere" })
+    assert.strictEqual(stdout, "")
+    assert.include(stderr, "serial-ping is left out: it needs socat and python3")
+  })
+
   it("lists its cases where the filter fits none", async () => {
-    const failure = await bench("no such case").then(() => undefined, (error) => error)
+    const failure = await bench(["no such case"]).then(() => undefined, (error) => error)
     assert.strictEqual(failure?.code, 2)
     assert.include(failure.stderr, "relay/copy/cpu against socat")
   })

@@ -16,6 +16,7 @@ export interface Variant {
     | "bridges"
     | "children"
     | "standard"
+    | "serial"
   readonly service: string
   readonly isHeapAlike?: boolean
   /** Where this variant has a load of its own. */
@@ -43,6 +44,8 @@ export interface Case {
 export interface Scenario {
   readonly name: string
   readonly title: string
+  /** Programs that a machine may lack. Without them it is left out. */
+  readonly needs?: ReadonlyArray<string>
   readonly load: LoadOptions
   /** How many operations are measured; a tenth of it goes before, for warmth. */
   readonly operations: number
@@ -131,6 +134,29 @@ const piped = (
     ]
   }
 }
+
+/** What goes through a serial port to a device, or from it, or there and back. */
+const serial = (
+  name: string,
+  title: string,
+  service: "echo" | "sink" | "source" | "through",
+  { bytes, operations, per, cases }: Pick<Scenario, "operations" | "per"> & {
+    readonly bytes: number
+    readonly cases: ReadonlyArray<Pick<Case, "figure" | "target">>
+  }
+): Scenario => ({
+  name: `serial-${name}`,
+  title,
+  needs: ["socat", "python3"],
+  load: { kind: "alone", bytes, connections: 0, window: 0 },
+  operations,
+  per,
+  variants: {
+    port: { program: "serial", service: `${service}/ours`, label: "serial:" },
+    npm: { program: "serial", service: `${service}/theirs`, label: "serialport" }
+  },
+  cases: cases.map((one) => ({ ours: "port", theirs: "npm", ...one }))
+})
 
 const sim = (service: string, label: string): Variant => ({ program: "sim", service, label })
 
@@ -335,6 +361,30 @@ export const scenarios: ReadonlyArray<Scenario> = [
   piped("child-into", "bulk into a program, 64-KiB writes", "children", "exec", "node:child_process"),
   piped("stdio-in", "bulk from standard input", "standard", "stdio", "process.stdin"),
   piped("stdio-out", "bulk to standard output, 64-KiB writes", "standard", "stdio", "process.stdout"),
+  serial("ping", "64-byte ping-pong with a serial device", "echo", {
+    bytes: 64,
+    operations: 20_000,
+    per: "message",
+    cases: [{ figure: "rate", target: 1.5 }, { figure: "cpu", target: 1.5 }]
+  }),
+  serial("bulk", "bulk from one serial port to another, 16-KiB writes, both ends in one process", "through", {
+    bytes: 16_384,
+    operations: 10_000,
+    per: "GB",
+    cases: [{ figure: "rate", target: 1.3 }, { figure: "cpu" }]
+  }),
+  serial("bulk-out", "bulk to a serial device, 16-KiB writes", "sink", {
+    bytes: 16_384,
+    operations: 10_000,
+    per: "GB",
+    cases: [{ figure: "rate", target: 1.3 }, { figure: "cpu" }]
+  }),
+  serial("bulk-in", "bulk from a serial device", "source", {
+    bytes: 16_384,
+    operations: 10_000,
+    per: "GB",
+    cases: [{ figure: "rate", target: 1.3 }, { figure: "cpu" }]
+  }),
   {
     name: "decode-lines",
     title: "decoding lines of 80 bytes",

@@ -3,6 +3,7 @@
 import { NodeRuntime } from "@effect/platform-node"
 import CliProgress from "cli-progress"
 import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
 import { parseArgs } from "node:util"
 import { nameOf, peerOf, scenarios, select } from "./cases.ts"
 import { type Result, runScenario, variantsOf } from "./harness.ts"
@@ -40,6 +41,13 @@ if (chosen.length === 0) {
   )
 }
 
+const isFound = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0
+const able = chosen.filter(({ name, needs = [] }) => {
+  const missing = needs.filter((program) => !isFound(program))
+  if (missing.length > 0) console.error(`${name} is left out: it needs ${missing.join(" and ")}`)
+  return missing.length === 0
+})
+
 const progress = new CliProgress.SingleBar({
   stream: process.stderr,
   format: "{bar} {value}/{total}  {what}",
@@ -52,7 +60,7 @@ const progress = new CliProgress.SingleBar({
 const measure = Effect.gen(function*() {
   const results: Array<Result> = []
   let failed = 0
-  for (const scenario of chosen) {
+  for (const scenario of able) {
     const running = runScenario(scenario, { rounds, scale, onRun: (what) => progress.increment({ what }) })
     yield* Effect.match(running, {
       onSuccess: (found) => {
@@ -70,7 +78,7 @@ const measure = Effect.gen(function*() {
 
 const main = Effect.gen(function*() {
   if (!isPinned) console.error("no taskset, or a single core: processes have no core of their own")
-  const runs = chosen.reduce((sum, scenario) => sum + variantsOf(scenario).length * (rounds + 1), 0)
+  const runs = able.reduce((sum, scenario) => sum + variantsOf(scenario).length * (rounds + 1), 0)
   progress.start(runs, 0, { what: "" })
   const { failed, results } = yield* Effect.ensuring(measure, Effect.sync(() => progress.stop()))
   if (!json && results.length > 0) console.log([table(results), curves(results)].join("\n\n").trimEnd())
