@@ -33,8 +33,11 @@ export const layerPosix: Layer.Layer<SerialBinding> = Layer.succeed(SerialBindin
  *
  * **Gotchas**
  *
- * A write that waits keeps what arrives from being read. `flush` knows `"both"` alone, and a port that is locked by
+ * `flush` knows `"both"` alone, and a port that is locked by
  * another program has its settings changed before it is refused as `Busy`, except on Windows.
+ *
+ * From Node 26.4 on, version 13 of `serialport` hands over what arrived on Windows only when something else happens in the
+ * process (serialport/node-serialport#3148): use Node 24 there. On POSIX this is made up for.
  *
  * @category layers
  * @since 0.1.0

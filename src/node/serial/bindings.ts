@@ -1,7 +1,8 @@
 /**
  * Serial ports by the bindings of `serialport` alone: those of Windows.
  *
- * On Linux and macOS `posix.ts` is better: here a write that waits keeps what arrives from being read.
+ * On Linux and macOS `posix.ts` is better: here each read and write is a turn in the thread pool, and a flush discards both
+ * directions.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -13,13 +14,14 @@ import { ownCopy } from "../socket/ownCopy.ts"
 import { call, drainOf, Drains, type Identity, linesOf, setBaudRateOf } from "./control.ts"
 import {
   checkSupported,
+  closeNative,
   loaded,
   nativeOptionsOf,
   type NativePort,
   onHangUp,
   openingReasonOf,
-  standingReasonOf,
-  watchHangUp
+  pollForAll,
+  standingReasonOf
 } from "./native.ts"
 import { once, openByPromise } from "./opening.ts"
 
@@ -32,7 +34,10 @@ export const openBindings = Effect.fnUntraced(function*(
   const binding = yield* loaded(identity.name)
   const { close, native } = yield* openByPromise(
     () =>
-      binding.open(nativeOptionsOf(endpoint, true)).then((native) => ({ native, close: once(() => native.close()) })),
+      binding.open(nativeOptionsOf(endpoint, true)).then((native) => ({
+        native,
+        close: once(() => closeNative(native))
+      })),
     (cause) => TransportError.make("open", identity.name, openingReasonOf(cause, endpoint.path), { cause }),
     ({ close }) => close()
   )
@@ -80,6 +85,7 @@ class BindingsWire implements Wire {
     this.#drains = drains
     this.#port = port
     this.#close = close
+    pollForAll(native)
     onHangUp(native, (cause) => this.#gone(cause))
   }
 
@@ -151,8 +157,7 @@ class BindingsWire implements Wire {
         if (this.#isOver) return
         this.#held = ownCopy(this.#buffer.subarray(0, bytesRead))
         this.#deliver()
-        if (this.#held === undefined) this.#read()
-        else watchHangUp(this.#native)
+        this.#read()
       },
       (cause) => this.#gone(cause)
     )

@@ -41,8 +41,9 @@ export interface NativePort {
   readonly fd?: number | null
   /** On POSIX: tells when the descriptor can be read or written, or is hung up. */
   readonly poller?: {
-    readonly on: (event: "disconnect", listener: (error: unknown) => void) => unknown
+    readonly on: (event: "readable" | "writable" | "disconnect", listener: (error: unknown) => void) => unknown
     readonly poll: (events: number) => void
+    readonly removeAllListeners: () => unknown
   }
   readonly close: () => Promise<void>
   readonly read: (buffer: Buffer, offset: number, length: number) => Promise<{ readonly bytesRead: number }>
@@ -56,21 +57,50 @@ export interface NativePort {
   readonly drain: () => Promise<void>
 }
 
-/** `UV_DISCONNECT`: asks the poller for nothing but the end of the device. */
-const disconnect = 0b100
+type Poller = NonNullable<NativePort["poller"]>
+
+/** What the poller of POSIX can be asked for. */
+const [readable, writable, disconnect] = [0b001, 0b010, 0b100]
+
+/**
+ * A callback in a turn of its own. From Node 26.4 on, nothing that the poller of version 13 resolves goes on by itself: the
+ * promises wait until something else calls back.
+ */
+const inOwnTurn = (run: () => void): void => void setImmediate(run)
 
 /** Tells once when the device is gone, also while nobody reads or writes. */
-export const onHangUp = (native: NativePort, run: (cause: unknown) => void): void => {
-  native.poller?.on("disconnect", (error) => {
+export const onHangUp = ({ poller }: NativePort, run: (cause: unknown) => void): void => {
+  poller?.on("disconnect", (error) => {
     // The error is null where the end came alone. A close cancels it.
-    if (!(Predicate.hasProperty(error, "canceled") && error.canceled === true)) run(error)
+    if (!(Predicate.hasProperty(error, "canceled") && error.canceled === true)) inOwnTurn(() => run(error))
   })
-  watchHangUp(native)
+  poller?.poll(disconnect)
 }
 
-/** To be repeated after each read or write of the bindings, since those ask the same poller for something else. */
-export const watchHangUp = (native: NativePort): void => {
-  native.poller?.poll(disconnect)
+/**
+ * Reads, writes and the end of the device share one poller, and each that begins to wait would have it forget the others: a
+ * read and a write that wait at once stop both for good. From now on it is asked for all that is waited for, and no more.
+ */
+export const pollForAll = ({ poller }: NativePort): void => {
+  if (poller === undefined) return
+  const ask = poller.poll.bind(poller)
+  let wanted = disconnect
+  const poll: Poller["poll"] = (events) => ask(wanted |= events)
+  Object.assign(poller, { poll })
+  const heard = (event: number) => (error: unknown) => {
+    // It ends with an error, and may not be asked again.
+    if (error !== null) return
+    ask(wanted &= ~event)
+    inOwnTurn(() => {})
+  }
+  poller.on("readable", heard(readable))
+  poller.on("writable", heard(writable))
+}
+
+/** The bindings never free a poller, and with it would be kept whatever listens to it. */
+export const closeNative = (native: NativePort): Promise<void> => {
+  const { poller } = native
+  return native.close().then(() => void poller?.removeAllListeners())
 }
 
 /** The bindings, or an error that says what to install where there are none. */

@@ -22,6 +22,7 @@ import { SocketWire } from "../socket/socketWire.ts"
 import { call, drainOf, Drains, type Identity, linesOf, setBaudRateOf } from "./control.ts"
 import {
   checkSupported,
+  closeNative,
   loaded,
   nativeOptionsOf,
   type NativePort,
@@ -140,7 +141,7 @@ class Control {
 
   // After an abort a kernel that closes the device would otherwise wait until it is sent.
   readonly close = once(() =>
-    (this.isAborted ? this.native.flush().catch(ignore) : Promise.resolve()).then(() => this.native.close())
+    (this.isAborted ? this.native.flush().catch(ignore) : Promise.resolve()).then(() => closeNative(this.native))
   )
 }
 

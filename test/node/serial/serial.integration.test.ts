@@ -4,8 +4,10 @@ import { Endpoint, Serial, type SerialBinding, Transport, type TransportError } 
 import { NodeSerial, NodeTransport } from "effect-transport/node"
 import { execFileSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
+import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import { afterAll } from "vitest"
+import { underneath } from "../../../src/internal/underneath.ts"
 import { openingReasonOf, standingReasonOf } from "../../../src/node/serial/native.ts"
 import { run } from "../../support/programs.ts"
 import { bridgedPair, endBridge } from "../../support/ptyBridge.ts"
@@ -125,6 +127,42 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
     }
   }
 
+  for (const layer of ["layerPosix", "layerBindings"] as const) {
+    live(
+      `goes on in a process where nothing else happens (${layer})`,
+      Effect.gen(function*() {
+        const pair = yield* ptyPair
+        const program = join(import.meta.dirname, "../../support/serialEcho.ts")
+        const echo = yield* run(process.execPath, ["-C", "effect-transport-source", program, layer, pair.a])
+        yield* echo.printed(/open/)
+        const { transport } = yield* openPort(pair.b)
+        for (let i = 0; i < 20; i++) {
+          yield* transport.write(text(`ping ${i}`))
+          assert.strictEqual(untext(yield* Transport.readExactly(transport, `ping ${i}`.length)), `ping ${i}`)
+        }
+        yield* unplug(pair)
+        assert.strictEqual(yield* echo.exited, 0, echo.output())
+        assert.include(echo.output(), "Disconnected")
+      })
+    )
+
+    live(
+      `carries much in both directions at once (${layer})`,
+      Effect.gen(function*() {
+        const pair = yield* ptyPair
+        const open = (path: string) => Serial.open({ _tag: "serial", path, baudRate: 115_200 })
+        const ends = [yield* open(pair.a), yield* open(pair.b)]
+        const bytes = randomBytes(2_000_000)
+        const digests = yield* Effect.forEach(ends, ({ transport }) =>
+          Effect.map(
+            Effect.all([Transport.readExactly(transport, bytes.length), transport.write(bytes)], { concurrency: 2 }),
+            ([read]) => sha256(read)
+          ), { concurrency: 2 })
+        assert.deepStrictEqual(digests, [sha256(bytes), sha256(bytes)])
+      }).pipe(withBinding(NodeSerial[layer]))
+    )
+  }
+
   live(
     "is opened again after it was closed, and after an unplug at the same path",
     Effect.gen(function*() {
@@ -149,6 +187,30 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
       }
     })
   )
+
+  for (const layer of ["layerPosix", "layerBindings"] as const) {
+    live(
+      `is not kept in memory when it is closed (${layer})`,
+      Effect.gen(function*() {
+        const pair = yield* ptyPair
+        const collected = new Set<number>()
+        const registry = new FinalizationRegistry<number>((i) => collected.add(i))
+        for (let i = 0; i < 8; i++) {
+          yield* Effect.scoped(
+            Effect.map(
+              Serial.open({ _tag: "serial", path: pair.a, baudRate: 9600 }),
+              ({ transport }) => registry.register(underneath(transport)!.duplex, i)
+            )
+          )
+        }
+        // The last one may still be on a stack.
+        yield* until(() => {
+          globalThis.gc!()
+          return collected.size >= 7
+        })
+      }).pipe(withBinding(NodeSerial[layer]))
+    )
+  }
 
   live(
     "leaves nothing behind where an open is interrupted, at whatever step",
