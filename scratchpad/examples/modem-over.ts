@@ -1,13 +1,13 @@
 /**
  * The driver of `modem.ts` over whatever there is: with a simulated modem at the other end, or with a real one.
  *
- *     modem-over.ts                                  simulated, over memory and TCP
+ *     modem-over.ts                                  simulated, over memory, a serial cable in memory, and TCP
  *     modem-over.ts --serial /tmp/a --modem /tmp/b   simulated, over two ports that are joined, as socat joins ptys
  *     modem-over.ts --serial /dev/ttyS0              the modem at a port
  *     modem-over.ts --usb 2c7c:0125                  the modem with these ids, whatever its path, also after a re-plug
  */
 import { Effect, Layer, type Scope } from "effect"
-import { Network, TestTransport, Transport } from "effect-transport"
+import { Network, Serial, TestSerial, TestTransport, Transport } from "effect-transport"
 import { NodeTransport, SerialDevice, SerialPorts } from "effect-transport/node"
 import { parseArgs } from "node:util"
 import { converse, simulated } from "./modem.ts"
@@ -30,7 +30,12 @@ const overSerial = (driver: string, modem: string) =>
   Effect.gen(function*() {
     const { connect } = yield* Network.Network
     return yield* Effect.all([connect(serialAt(driver)), connect(serialAt(modem))])
-  }).pipe(Effect.provide(NodeTransport.layerNetwork))
+  })
+
+/** The same without hardware. */
+const overCable = overSerial("/dev/driver", "/dev/modem").pipe(
+  Effect.provide(Layer.provide(Serial.layerNetwork, TestSerial.layerCable("/dev/driver", "/dev/modem")))
+)
 
 const print = (name: string, seen: unknown) =>
   Effect.sync(() => console.log(`${name.padEnd(12)}${JSON.stringify(seen)}`))
@@ -47,7 +52,9 @@ const { values: { modem, serial, usb } } = parseArgs({
 })
 
 const main = Effect.gen(function*() {
-  if (serial !== undefined && modem !== undefined) return yield* simulate("serial", overSerial(serial, modem))
+  if (serial !== undefined && modem !== undefined) {
+    return yield* simulate("serial", Effect.provide(overSerial(serial, modem), NodeTransport.layerNetwork))
+  }
   if (serial !== undefined) {
     return yield* print(serial, yield* Effect.provide(converse, NodeTransport.layer(serialAt(serial))))
   }
@@ -58,6 +65,7 @@ const main = Effect.gen(function*() {
     return yield* print(usb, yield* Effect.provide(kept, layer))
   }
   yield* simulate("memory", TestTransport.pair())
+  yield* simulate("cable", overCable)
   yield* simulate("TCP", overNetwork("tcp://127.0.0.1:0"))
 })
 

@@ -1,13 +1,15 @@
 /** The driver of `scratchpad/examples/modem.ts`, over each medium that it is to run over, and against an unruly modem. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, type Scope } from "effect"
-import { Network, TestTransport, Transport } from "effect-transport"
+import { Network, Serial, TestSerial, TestTransport, Transport } from "effect-transport"
 import { NodeTransport, SerialDevice, SerialPorts } from "effect-transport/node"
 import { TestClock } from "effect/testing"
 import { join } from "node:path"
 import * as Modem from "../../scratchpad/examples/modem.ts"
 import { run } from "../support/programs.ts"
+import { portPair } from "../support/ptys.ts"
 import * as SerialBench from "../support/serialBench.ts"
+import { describeWith } from "../support/systemPrograms.ts"
 
 type Ends = readonly [driver: Transport.Transport, modem: Transport.Transport]
 
@@ -17,21 +19,36 @@ const overTcp = Effect.gen(function*() {
   return yield* Effect.all([connect(listener.endpoint), listener.accept], { concurrency: 2 })
 }).pipe(Effect.provide(NodeTransport.layerNetwork))
 
+const cable = Effect.map(
+  Effect.provide(
+    Effect.all([Serial.open("serial:///dev/driver"), Serial.open("serial:///dev/modem")]),
+    TestSerial.layerCable("/dev/driver", "/dev/modem")
+  ),
+  ([driver, modem]) => [driver.transport, modem.transport] as const
+)
+
 const media: { readonly [name: string]: Effect.Effect<Ends, unknown, Scope.Scope> } = {
   memory: TestTransport.pair(),
   lockstep: TestTransport.lockstepPair(),
-  tcp: overTcp
+  tcp: overTcp,
+  cable
 }
 
 const expected = { signal: 20, event: "RING", refused: "AT+NONSENSE was answered with ERROR" }
 
+const conversing = (ends: Effect.Effect<Ends, unknown, Scope.Scope>) => () =>
+  Effect.scoped(Effect.gen(function*() {
+    const [driver, wire] = yield* ends
+    yield* Effect.forkScoped(Modem.simulated(wire))
+    assert.deepStrictEqual(yield* Effect.provideService(Modem.converse, Transport.Transport, driver), expected)
+  }))
+
 describe.for(Object.entries(media))("The modem driver over %s", ([, ends]) => {
-  it.live("has its conversation", () =>
-    Effect.scoped(Effect.gen(function*() {
-      const [driver, wire] = yield* ends
-      yield* Effect.forkScoped(Modem.simulated(wire))
-      assert.deepStrictEqual(yield* Effect.provideService(Modem.converse, Transport.Transport, driver), expected)
-    })))
+  it.live("has its conversation", conversing(ends))
+})
+
+describeWith(["socat"], "The modem driver over pseudoterminals", () => {
+  it.live("has its conversation", conversing(Effect.map(portPair(), ({ a, b }) => [a.transport, b.transport])))
 })
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -169,6 +186,7 @@ describe("scratchpad/examples/modem-over.ts", () => {
       assert.strictEqual(yield* program.exited, 0, program.output())
       assert.deepStrictEqual(program.output().split("\n"), [
         `memory      ${JSON.stringify(expected)}`,
+        `cable       ${JSON.stringify(expected)}`,
         `TCP         ${JSON.stringify(expected)}`,
         ""
       ])
