@@ -7,7 +7,7 @@
  * aborts. Every cell of the table is what one end saw of the other.
  */
 import { SingleBar } from "cli-progress"
-import { Cause, Deferred, Effect, Exit, Fiber, Pull, type Scope } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Pull, type Scope } from "effect"
 import {
   type Connection,
   EffectSocket,
@@ -15,17 +15,20 @@ import {
   Lines,
   Network,
   Protocol,
+  Serial,
+  TestSerial,
   TestTransport,
-  type Transport,
+  Transport,
   WebStreams
 } from "effect-transport"
 import { NodeDuplex, NodeTransport } from "effect-transport/node"
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import { createHash, randomUUID } from "node:crypto"
 import { constants, mkdtempSync, openSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { ptyPair } from "../../test/support/ptys.ts"
 
 const lineBytes = 128
 const batchLines = 1024
@@ -55,7 +58,9 @@ class Checksum {
   }
 }
 
-type LineConnection = Connection.HalfCloseable<Connection.Connection<string, string, unknown>>
+type LineConnection =
+  | Connection.Connection<string, string, unknown>
+  | Connection.HalfCloseable<Connection.Connection<string, string, unknown>>
 
 /** What one end of the conversation saw of the other. */
 interface Seen {
@@ -67,18 +72,24 @@ interface Seen {
 }
 
 const converse = (
-  client: Transport.HalfCloseableTransport,
-  server: Transport.HalfCloseableTransport,
+  client: Transport.Transport,
+  server: Transport.Transport,
   progress: (bytes: number) => void
 ) =>
   Effect.scoped(Effect.gen(function*() {
     const allVerified = yield* Deferred.make<void>()
     const serving = yield* Effect.forkChild(
-      serve(yield* Protocol.attach(Lines.protocol(), server), Deferred.succeed(allVerified, undefined), progress)
+      serve(
+        yield* Protocol.attach(Lines.protocol(), server),
+        Deferred.succeed(allVerified, undefined),
+        progress,
+        Transport.isHalfCloseable(server)
+      )
     )
     const halfClose = yield* send(
       yield* Protocol.attach(Lines.protocol(), client),
-      Effect.raceFirst(Deferred.await(allVerified), Fiber.join(serving))
+      Effect.raceFirst(Deferred.await(allVerified), Fiber.join(serving)),
+      Transport.isHalfCloseable(client)
     )
     yield* client.abort
     const seen = yield* Fiber.join(serving)
@@ -86,7 +97,11 @@ const converse = (
   }))
 
 /** Sends the file, and says what it saw of the server's half-close. */
-const send = Effect.fnUntraced(function*(lines: LineConnection, allVerified: Effect.Effect<unknown, unknown>) {
+const send = Effect.fnUntraced(function*(
+  lines: LineConnection,
+  allVerified: Effect.Effect<unknown, unknown>,
+  seesEnds: boolean
+) {
   const sent = new Checksum()
   const sendBatches = Effect.fnUntraced(function*(from: number, to: number) {
     for (let batch = from; batch < to; batch++) {
@@ -99,7 +114,7 @@ const send = Effect.fnUntraced(function*(lines: LineConnection, allVerified: Eff
   yield* sendBatches(0, batches / 2)
   const reader = yield* lines.reader
   const [answer] = yield* reader.pull
-  const halfClose = answer === `verified ${sent.hex}` ? yield* endOf(reader.pull) : `the answer ${answer}`
+  const halfClose = answer === `verified ${sent.hex}` ? yield* endOf(reader.pull, seesEnds) : `the answer ${answer}`
   yield* sendBatches(batches / 2, batches)
   yield* allVerified
   return halfClose
@@ -107,7 +122,12 @@ const send = Effect.fnUntraced(function*(lines: LineConnection, allVerified: Eff
 
 /** Receives and verifies the file, half-closing in the middle, and says what it saw of the client's abort. */
 const serve = Effect.fnUntraced(
-  function*(lines: LineConnection, whenVerified: Effect.Effect<unknown>, progress: (bytes: number) => void) {
+  function*(
+    lines: LineConnection,
+    whenVerified: Effect.Effect<unknown>,
+    progress: (bytes: number) => void,
+    seesEnds: boolean
+  ) {
     const received = new Checksum()
     const reader = yield* lines.reader
     let verified = true
@@ -124,18 +144,18 @@ const serve = Effect.fnUntraced(
     })
     yield* receive
     yield* lines.write(verified ? `verified ${received.hex}` : "wrong")
-    yield* lines.halfClose
+    if ("halfClose" in lines) yield* lines.halfClose
     yield* receive
     yield* whenVerified
-    const abort = yield* endOf(reader.pull)
+    const abort = yield* endOf(reader.pull, seesEnds)
     return { bytes: received.bytes, lines: received.lines, verified, abort }
   },
   Effect.scoped
 )
 
-/** What the next read finds, in one word. */
-const endOf = (pull: Pull.Pull<unknown, unknown>): Effect.Effect<string> =>
-  Effect.map(Effect.exit(pull), (exit) => {
+/** What the next read finds, in one word. A serial line shows no end: its reader would wait for ever. */
+const endOf = (pull: Pull.Pull<unknown, unknown>, seesEnds: boolean): Effect.Effect<string> =>
+  !seesEnds ? Effect.succeed("none") : Effect.map(Effect.exit(pull), (exit) => {
     if (Exit.isSuccess(exit)) return "more lines"
     const error = Cause.squash(exit.cause)
     if (Cause.isDone(error)) return "end"
@@ -222,6 +242,15 @@ const through = <E>(bridge: (end: Transport.HalfCloseableTransport) => Effect.Ef
     Scope.Scope
   >
 
+const isSocatFound = spawnSync("socat", ["-V"]).status === 0
+
+/** Both ends of a serial line. */
+const overSerial = Effect.fnUntraced(function*(a: string, b: string) {
+  const { connect } = yield* Network.Network
+  const open = (path: string) => connect({ _tag: "serial", path, baudRate: 115_200 })
+  return [yield* open(a), yield* open(b)] as readonly [Transport.Transport, Transport.Transport]
+})
+
 const rows = [
   { name: "memory", abort: "reset", ends: Effect.provide(overNetwork("memory:demo"), TestTransport.layerNetwork) },
   { name: "lockstep", abort: "reset", ends: TestTransport.lockstepPair() },
@@ -260,7 +289,21 @@ const rows = [
     name: "Effect Socket",
     abort: "reset",
     ends: through((end) => EffectSocket.fromSocket(EffectSocket.toSocket(end), "memory:socket"))
-  }
+  },
+  {
+    name: "serial cable",
+    abort: "none",
+    ends: overSerial("/dev/a", "/dev/b").pipe(
+      Effect.provide(Layer.provide(Serial.layerNetwork, TestSerial.layerCable("/dev/a", "/dev/b")))
+    )
+  },
+  ...isSocatFound
+    ? [{
+      name: "pseudoterminals",
+      abort: "none",
+      ends: Effect.provide(Effect.flatMap(ptyPair, ({ a, b }) => overSerial(a, b)), NodeTransport.layerNetwork)
+    }]
+    : []
 ]
 
 const format = (cells: ReadonlyArray<string>): string =>
@@ -293,7 +336,7 @@ const main = Effect.gen(function*() {
     }
     const seen = exit.value
     const isRight = seen.bytes === fileBytes && seen.lines === batchLines * batches && seen.verified &&
-      seen.halfClose === "end" && seen.abort === row.abort
+      seen.halfClose === (row.abort === "none" ? "none" : "end") && seen.abort === row.abort
     if (!isRight) process.exitCode = 1
     table.push(
       format([
