@@ -105,9 +105,16 @@ const deviceFlags = Fs.constants.O_RDWR | Fs.constants.O_NOCTTY | Fs.constants.O
 const lockBy = (fd: number): Effect.Effect<"ours" | "taken" | "unknown"> =>
   Effect.callback((resume) => {
     const child = ChildProcess.spawn("flock", ["-n", "3"], { stdio: ["ignore", "ignore", "ignore", fd] })
-    child.on("error", () => resume(Effect.succeed("unknown")))
-    child.on("exit", (status) => resume(Effect.succeed(status === 0 ? "ours" : status === 1 ? "taken" : "unknown")))
-    return Effect.sync(() => child.kill("SIGKILL"))
+    const ended = new Promise<number | null>((resolve) => {
+      child.on("error", () => resolve(null))
+      child.on("exit", resolve)
+    })
+    ended.then((status) => resume(Effect.succeed(status === 0 ? "ours" : status === 1 ? "taken" : "unknown")))
+    // As long as it lives it may have the lock.
+    return Effect.promise(() => {
+      child.kill("SIGKILL")
+      return ended
+    })
   })
 
 /** What has the lock, as long as it is open. */

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Fiber, Layer, type Scope } from "effect"
+import { Cause, Deferred, Effect, Fiber, Layer, Queue, Schedule, type Scope, SubscriptionRef } from "effect"
 import { Endpoint, Serial, type SerialBinding, Transport, type TransportError } from "effect-transport"
-import { NodeSerial, NodeTransport } from "effect-transport/node"
+import { NodeSerial, NodeTransport, SerialDevice, SerialPorts } from "effect-transport/node"
 import { execFileSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { join } from "node:path"
@@ -329,6 +329,58 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
   )
 
   live(
+    "is opened by a string with every option",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      const options = "baudRate=115200&dataBits=8&parity=even&stopBits=1&rtscts=true&xon=true"
+      const { transport } = yield* withBinding(NodeSerial.layer)(Serial.open(`serial://${pair.a}?${options}`))
+      assert.include(transport.info.endpoint, { dataBits: 8, parity: "even", stopBits: 1, rtscts: true, xon: true })
+      for (const setting of ["speed 115200 baud", " cs8", "-cstopb", " crtscts", " ixon"]) {
+        assert.include(stty(pair.a), setting)
+      }
+    })
+  )
+
+  live(
+    "is free again as soon as an open was interrupted, at whatever step",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      for (let turns = 0; turns < 40; turns++) {
+        const opening = yield* Effect.forkChild(Effect.scoped(Effect.andThen(openPort(pair.a), Effect.never)))
+        for (let turn = 0; turn < turns; turn++) {
+          yield* Effect.callback<void>((r) => void setImmediate(() => r(Effect.void)))
+        }
+        yield* Fiber.interrupt(opening)
+        yield* Effect.scoped(openPort(pair.a))
+      }
+    })
+  )
+
+  live(
+    "is found again after an unplug that nobody reads or writes to see",
+    Effect.gen(function*() {
+      const [first, second] = [yield* ptyPair, yield* ptyPair]
+      const portAt = (path: string) => SerialPorts.port({ path, vendorId: "0403" })
+      const ports = yield* SubscriptionRef.make<ReadonlyArray<SerialPorts.PortInfo>>([portAt(first.a)])
+      const seen = yield* Queue.unbounded<string>()
+      const conversation = Effect.gen(function*() {
+        const { info } = yield* Transport.Transport
+        yield* Queue.offer(seen, Endpoint.format(info.endpoint))
+        return yield* Effect.never
+      })
+      yield* Effect.forkScoped(
+        SerialDevice.keepConnected({ vendorId: "0403" }, { schedule: Schedule.spaced(1) })(conversation).pipe(
+          Effect.provide([NodeTransport.layerNetwork, SerialPorts.layerTest(ports)])
+        )
+      )
+      assert.include(yield* Queue.take(seen), first.a)
+      yield* unplug(first)
+      yield* SubscriptionRef.set(ports, [portAt(second.a)])
+      assert.include(yield* Queue.take(seen), second.a)
+    })
+  )
+
+  live(
     "says by name that a pseudoterminal has no lines",
     Effect.gen(function*() {
       const { a } = yield* portPair()
@@ -519,6 +571,11 @@ describe("what a serial port cannot be", () => {
       ["a path that is not there", "serial:///dev/nowhere", "NotFound"],
       ["a folder", "serial:///tmp", "Unsupported"],
       ["the null device", "serial:///dev/null", "Unsupported"],
+      ["a regular file", `serial://${import.meta.filename}`, "Unsupported"],
+      ["a path through a file", `serial://${import.meta.filename}/port`, "NotFound"],
+      ["no rate", "serial:///dev/nowhere?baudRate=0", "InvalidOption"],
+      ["a misspelt option", "serial:///dev/nowhere?baudrate=9600", "InvalidOption"],
+      ["no path", "serial:", "InvalidOption"],
       ["another kind of endpoint", "tcp://127.0.0.1:1", "Unsupported"],
       // Said before the device is looked for.
       ["mark parity", "serial:///dev/nowhere?parity=mark", "Unsupported"],
