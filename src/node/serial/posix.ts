@@ -105,11 +105,10 @@ const deviceFlags = Fs.constants.O_RDWR | Fs.constants.O_NOCTTY | Fs.constants.O
 const lockBy = (fd: number): Effect.Effect<"ours" | "taken" | "unknown"> =>
   Effect.callback((resume) => {
     const child = ChildProcess.spawn("flock", ["-n", "3"], { stdio: ["ignore", "ignore", "ignore", fd] })
-    const ended = new Promise<number | null>((resolve) => {
-      child.on("error", () => resolve(null))
-      child.on("exit", resolve)
-    })
-    ended.then((status) => resume(Effect.succeed(status === 0 ? "ours" : status === 1 ? "taken" : "unknown")))
+    const ended = Events.once(child, "exit").then(
+      ([status]) => resume(Effect.succeed(status === 0 ? "ours" : status === 1 ? "taken" : "unknown")),
+      () => resume(Effect.succeed("unknown"))
+    )
     // As long as it lives it may have the lock.
     return Effect.promise(() => {
       child.kill("SIGKILL")

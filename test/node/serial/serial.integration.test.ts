@@ -4,7 +4,7 @@ import { Endpoint, Serial, type SerialBinding, Transport, type TransportError } 
 import { NodeSerial, NodeTransport, SerialDevice, SerialPorts } from "effect-transport/node"
 import { execFileSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
-import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { afterAll } from "vitest"
 import { underneath } from "../../../src/internal/underneath.ts"
@@ -51,6 +51,8 @@ const bridged = Effect.gen(function*() {
 const withBinding = (layer: Layer.Layer<SerialBinding.SerialBinding>) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provide(effect, layer)
 
+const bindings = [["posix", NodeSerial.layerPosix], ["bindings", NodeSerial.layerBindings]] as const
+
 describeWith(["socat"], "a serial port on a pseudoterminal", () => {
   live(
     "carries every byte value both ways",
@@ -83,7 +85,7 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
     })
   )
 
-  for (const [name, layer] of [["posix", NodeSerial.layerPosix], ["bindings", NodeSerial.layerBindings]] as const) {
+  for (const [name, layer] of bindings) {
     for (const when of ["reading", "paused", "writing"] as const) {
       live(
         `is Disconnected when it is unplugged, ${when} (${name})`,
@@ -127,13 +129,13 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
     }
   }
 
-  for (const layer of ["layerPosix", "layerBindings"] as const) {
+  for (const [name, layer] of bindings) {
     live(
-      `goes on in a process where nothing else happens (${layer})`,
+      `goes on in a process where nothing else happens (${name})`,
       Effect.gen(function*() {
         const pair = yield* ptyPair
-        const program = join(import.meta.dirname, "../../support/serialEcho.ts")
-        const echo = yield* run(process.execPath, ["-C", "effect-transport-source", program, layer, pair.a])
+        const program = fileURLToPath(new URL("../../support/serialEcho.ts", import.meta.url))
+        const echo = yield* run(process.execPath, ["-C", "effect-transport-source", program, name, pair.a])
         yield* echo.printed(/open/)
         const { transport } = yield* openPort(pair.b)
         for (let i = 0; i < 20; i++) {
@@ -147,7 +149,7 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
     )
 
     live(
-      `carries much in both directions at once (${layer})`,
+      `carries much in both directions at once (${name})`,
       Effect.gen(function*() {
         const pair = yield* ptyPair
         const open = (path: string) => Serial.open({ _tag: "serial", path, baudRate: 115_200 })
@@ -159,7 +161,7 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
             ([read]) => sha256(read)
           ), { concurrency: 2 })
         assert.deepStrictEqual(digests, [sha256(bytes), sha256(bytes)])
-      }).pipe(withBinding(NodeSerial[layer]))
+      }).pipe(withBinding(layer))
     )
   }
 
@@ -188,9 +190,9 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
     })
   )
 
-  for (const layer of ["layerPosix", "layerBindings"] as const) {
+  for (const [name, layer] of bindings) {
     live(
-      `is not kept in memory when it is closed (${layer})`,
+      `is not kept in memory when it is closed (${name})`,
       Effect.gen(function*() {
         const pair = yield* ptyPair
         const collected = new Set<number>()
@@ -208,7 +210,7 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
           globalThis.gc!()
           return collected.size >= 7
         })
-      }).pipe(withBinding(NodeSerial[layer]))
+      }).pipe(withBinding(layer))
     )
   }
 
