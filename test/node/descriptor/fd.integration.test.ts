@@ -1,13 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, type Scope } from "effect"
-import { Network, Transport, type TransportError } from "effect-transport"
+import { Effect, Fiber, type Scope } from "effect"
+import { Network, Transport } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { createHash, randomBytes } from "node:crypto"
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { devNull, tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
+import { failureOf, held, holdsNoMoreThan, turn } from "../../support/descriptors.ts"
 import { dropFifos, openPipe } from "../../support/fifos.ts"
 import { run } from "../../support/programs.ts"
 import { describeWith } from "../../support/systemPrograms.ts"
@@ -26,30 +27,10 @@ const connect = (endpoint: string, options?: Transport.TransportOptions) =>
 const test = (name: string, effect: () => Effect.Effect<void, unknown, Network.Network | Scope.Scope>) =>
   it.live(name, () => Effect.scoped(effect()).pipe(Effect.provide(NodeTransport.layerNetwork)))
 
-const failureOf = <A, R>(effect: Effect.Effect<A, TransportError.TransportError, R>) =>
-  Effect.map(Effect.exit(effect), (exit) => {
-    assert.isTrue(Exit.isFailure(exit))
-    return (Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined) as TransportError.TransportError
-  })
-
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
-
-const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
-
-/** What this process holds. */
-const held = () =>
-  readdirSync("/proc/self/fd").length +
-  process.getActiveResourcesInfo().filter((name) => /Pipe|Write|TTY|FSReq/.test(name)).length
-
-/** A program of an earlier test may still be on its way out, so it can only be less. */
-const holdsNoMoreThan = (before: number) =>
-  Effect.gen(function*() {
-    for (let turns = 0; turns < 1000 && held() > before; turns++) yield* turn
-    assert.isAtMost(held(), before)
-  })
 
 const program = [
   process.execPath,

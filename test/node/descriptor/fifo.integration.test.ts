@@ -1,13 +1,14 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, type Scope } from "effect"
-import { Network, Transport, type TransportError } from "effect-transport"
+import { Effect, Fiber, type Scope } from "effect"
+import { Network, Transport } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { createHash, randomBytes } from "node:crypto"
-import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { failureOf, held, holdsNoMoreThan, turn } from "../../support/descriptors.ts"
 import { dropFifos, takeFifo } from "../../support/fifos.ts"
 import { run } from "../../support/programs.ts"
 import { describeWith } from "../../support/systemPrograms.ts"
@@ -37,27 +38,6 @@ const openHere = (path: string, flags: number) =>
     Effect.sync(() => openSync(path, flags | constants.O_NONBLOCK)),
     (fd) => Effect.sync(() => closeSync(fd))
   )
-
-const failureOf = <A, R>(effect: Effect.Effect<A, TransportError.TransportError, R>) =>
-  Effect.map(Effect.exit(effect), (exit) => {
-    assert.isTrue(Exit.isFailure(exit))
-    const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
-    return error as TransportError.TransportError
-  })
-
-const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
-
-/** What this process holds. */
-const held = () =>
-  readdirSync("/proc/self/fd").length +
-  process.getActiveResourcesInfo().filter((name) => /Pipe|Write|TTY|FSReq/.test(name)).length
-
-/** A program of an earlier test may still be on its way out, so it can only be less. */
-const holdsNoMoreThan = (before: number) =>
-  Effect.gen(function*() {
-    for (let turns = 0; turns < 1000 && held() > before; turns++) yield* turn
-    assert.isAtMost(held(), before)
-  })
 
 describe("fifo: with programs of others", () => {
   const peers: ReadonlyArray<readonly [program: string, script: (from: string, to: string) => string]> = [
