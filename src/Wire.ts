@@ -23,6 +23,7 @@ import * as duplex from "./internal/duplex.ts"
 import { Over, type Underneath } from "./internal/underneath.ts"
 import { waitsOn } from "./internal/waiting.ts"
 import { type Hold, setOnce, single } from "./once.ts"
+import { realClock } from "./realClock.ts"
 import { runOrExit } from "./runOrExit.ts"
 import type { Info, Of, Transport, TransportOptions } from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
@@ -772,8 +773,6 @@ const dropLast = (chunks: Array<Uint8Array>, bytes: number): void => {
     left -= last.length
   }
 }
-
-const realClock = Context.get(Context.empty(), Clock.Clock)
 
 /** Of two interruptions the one that ended the scope does not count: `onScopeExit` may have answered it with a close. */
 const interruptibleFromNow = <A, E>(closing: Effect.Effect<A, E>): Effect.Effect<A, E> =>

@@ -19,6 +19,7 @@ import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import type { Reader } from "../Connection.ts"
 import * as Endpoint from "../Endpoint.ts"
+import { realClock } from "../realClock.ts"
 import * as Transports from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
 import * as Wire from "../Wire.ts"
@@ -408,8 +409,6 @@ export const fromWebStreams = <const E extends Endpoint.Endpoint = Endpoint.Memo
       reasonOf
     })
   })
-
-const realClock = Context.get(Context.empty(), Clock.Clock)
 
 /** A chunk that the streams are given is at most this long, so that none of them has to hold more at once. */
 const pieceBytes = 65_536

@@ -2,10 +2,10 @@
  * Opening by calls that nothing takes back.
  */
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import { realClock } from "../../realClock.ts"
 
 /**
  * Acquires what `begin` opens. Interrupted, it lets go of that as soon as it is open; the interruption waits for it, but
@@ -30,8 +30,6 @@ export const openByPromise = <A, E>(
       )
     })
   )
-
-const realClock = Context.get(Context.empty(), Clock.Clock)
 
 /** By real time, since a test may hold the clock at hand still. */
 const withinSecond = (effect: Effect.Effect<void>): Effect.Effect<void> =>
