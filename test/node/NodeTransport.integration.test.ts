@@ -48,10 +48,9 @@ const freePort = Effect.scoped(Effect.map(listen("tcp://127.0.0.1:0"), portOf))
 describe("connecting", () => {
   it.live("to nobody is refused, and the message is a sentence", () =>
     live(Effect.gen(function*() {
-      const port = yield* freePort
-      const error = yield* errorOf(connect(`tcp://127.0.0.1:${port}`))
+      const error = yield* errorOf(connect("tcp://127.0.0.1:1"))
       assert.strictEqual(error.reason._tag, "Refused")
-      assert.strictEqual(error.message, `open tcp://127.0.0.1:${port}: the connection was refused`)
+      assert.strictEqual(error.message, "open tcp://127.0.0.1:1: the connection was refused")
       assert.instanceOf(error.cause, Error)
     })))
 
