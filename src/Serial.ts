@@ -209,6 +209,7 @@ const portOf = ({ device, transport }: { readonly device: Device; readonly trans
     }))
 
   const setLines: SerialPort["setLines"] = (lines) => {
+    if (typeof lines !== "object" || lines === null) return refuse("lines", "an object of lines", lines)
     for (const [line, value] of Object.entries(lines)) {
       if (line !== "dtr" && line !== "rts") return refuse(`lines.${line}`, "absent (the lines are dtr and rts)", value)
       if (typeof value !== "boolean") return refuse(`lines.${line}`, "true or false", value)

@@ -101,6 +101,7 @@ describe("lines", () => {
       assert.deepStrictEqual(yield* a.lines, { cts: true, dsr: false, dcd: false })
       assert.strictEqual(yield* reason(b.setLines({ cts: true } as object)), "InvalidOption")
       assert.strictEqual(yield* reason(b.setLines({ rts: 1 as unknown as boolean })), "InvalidOption")
+      assert.strictEqual(yield* reason(Effect.suspend(() => b.setLines(null as unknown as object))), "InvalidOption")
       yield* b.transport.close
       assert.deepStrictEqual(yield* a.lines, { cts: false, dsr: false, dcd: false })
       assert.strictEqual(yield* reason(b.lines), "Closed")
