@@ -179,6 +179,8 @@ export const toTransport = <const E extends Endpoint.Endpoint>(
 
 type Fail = Effect.Effect<never, TransportError.TransportError>
 
+type AnyFiber = Fiber.Fiber<any, any>
+
 const anyReset = () => new TransportError.Reset()
 
 /** Its effects are properties of its own, so that one who wraps it copies them. */
@@ -465,16 +467,16 @@ class Mouth implements Underneath<TransportError.TransportError> {
 
   // Writing
 
-  writeOne(out: Uint8Array): Effect.Effect<void, TransportError.TransportError> {
+  writeOne(out: Uint8Array, fiber: AnyFiber): Effect.Effect<void, TransportError.TransportError> {
     if (!(out instanceof Uint8Array)) return this.refuseChunk("out", out)
-    return this.core.writeNow(out) ? Effect.void : this.enqueue([out], out.length)
+    return this.core.writeNow(out) ? Effect.void : this.enqueue([out], out.length, fiber)
   }
 
-  writeMany(outs: ReadonlyArray<Uint8Array>): Effect.Effect<void, TransportError.TransportError> {
+  writeMany(outs: ReadonlyArray<Uint8Array>, fiber: AnyFiber): Effect.Effect<void, TransportError.TransportError> {
     if (typeof outs !== "object" || outs === null || !(Symbol.iterator in outs)) return this.refuseChunk("outs", outs)
     if (Array.isArray(outs) && outs.length === 1) {
       const out: unknown = outs[0]
-      return out instanceof Uint8Array ? this.writeOne(out) : this.refuseChunk("outs[0]", out)
+      return out instanceof Uint8Array ? this.writeOne(out, fiber) : this.refuseChunk("outs[0]", out)
     }
     // Read once, and checked as a whole before anything is taken.
     const chunks: Array<Uint8Array> = []
@@ -485,72 +487,62 @@ class Mouth implements Underneath<TransportError.TransportError> {
       bytes += out.length
     }
     if (this.core.writeAllNow(chunks, bytes)) return Effect.void
-    return this.enqueue(chunks, bytes)
+    return this.enqueue(chunks, bytes, fiber)
   }
 
-  enqueue(chunks: ReadonlyArray<Uint8Array>, bytes: number): Effect.Effect<void, TransportError.TransportError> {
-    const fault = this.core.writeFault
+  /** To be evaluated at once: a large write on an empty queue begins here, and is mostly complete. */
+  enqueue(
+    chunks: ReadonlyArray<Uint8Array>,
+    bytes: number,
+    fiber: AnyFiber
+  ): Effect.Effect<void, TransportError.TransportError> {
+    const { core } = this
+    const fault = core.writeFault
     if (fault !== undefined) return this.fail("write", fault, "NotSent")
     if (bytes === 0) return Effect.void
-    let isBegun = false
-    const writing = Effect.suspend(() => {
-      const isTaken = this.core.writeThrough(chunks, bytes)
-      if (isTaken === undefined) {
-        return this.waiting(
-          "a write to",
-          chunks,
-          bytes,
-          (write) => this.core.write(write),
-          (verdict) => interruptedWrite[verdict]
-        )
-      }
-      isBegun = true
-      if (isTaken) return Effect.void
-      const broken = this.core.fault
-      if (broken !== undefined) return this.fail("write", broken, "Unknown")
-      return this.waiting("a write to", [], 0, (write) => this.core.flush(write), () => Effect.void)
+    const isTaken = core.writeThrough(chunks, bytes)
+    if (isTaken === true) return Effect.void
+    let write: duplex.Write | undefined
+    const writing = Effect.callback<void, TransportError.TransportError>((resume) => {
+      write = this.waiter(chunks, bytes, resume)
+      if (isTaken === undefined) core.write(write)
+      else core.flush(write)
     })
-    // Around it, since what has begun may be interrupted before it waits.
-    return Effect.onExitPrimitive(
-      writing,
-      (exit) =>
-        isBegun && Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause) ? interruptedWrite.Unknown : undefined
-    )
+    // Around it and not its cleanup, which nobody runs for what completes at once and is interrupted just then.
+    const waiting = Effect.onExitPrimitive(this.waits("a write to", writing), (exit) => {
+      if (Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)) return undefined
+      if (write !== undefined) return interruptedWrite[core.cancelWrite(write)]
+      return interruptedWrite[isTaken === undefined ? "NotSent" : "Unknown"]
+    })
+    return isTaken === undefined ? waiting : standing(waiting, fiber)
   }
 
   flush(): Effect.Effect<void, TransportError.TransportError> {
-    const fault = this.core.fault
+    const { core } = this
+    const fault = core.fault
     if (fault !== undefined) return this.fail("write", fault)
-    // Interrupted, it leaves no verdict: no write was under way.
-    return this.waiting("a flush to", [], 0, (write) => this.core.flush(write), () => Effect.void)
+    const flushing = Effect.callback<void, TransportError.TransportError>((resume) => {
+      const write = this.waiter([], 0, resume)
+      core.flush(write)
+      // Interrupted, it leaves no verdict: no write was under way.
+      return Effect.sync(() => {
+        core.cancelWrite(write)
+      })
+    })
+    return this.waits("a flush to", flushing)
   }
 
-  waiting(
-    what: string,
+  waiter(
     chunks: ReadonlyArray<Uint8Array>,
     bytes: number,
-    begin: (write: duplex.Write) => void,
-    onInterrupt: (verdict: TransportError.Delivery) => Effect.Effect<void>
-  ): Effect.Effect<void, TransportError.TransportError> {
-    let write: duplex.Write | undefined
-    const writing = this.waits(
-      what,
-      Effect.callback<void, TransportError.TransportError>((resume) => {
-        begin(
-          write = {
-            chunks,
-            bytes,
-            position: 0,
-            resume: (fault, delivery) => resume(fault ? this.fail("write", fault, delivery) : Effect.void)
-          }
-        )
-      })
-    )
-    // Around it and not its cleanup, which nobody runs for what completes at once and is interrupted just then.
-    return Effect.onExitPrimitive(writing, (exit) =>
-      Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)
-        ? onInterrupt(write === undefined ? "NotSent" : this.core.cancelWrite(write))
-        : undefined)
+    resume: (effect: Effect.Effect<void, TransportError.TransportError>) => void
+  ): duplex.Write {
+    return {
+      chunks,
+      bytes,
+      position: 0,
+      resume: (fault, delivery) => resume(fault ? this.fail("write", fault, delivery) : Effect.void)
+    }
   }
 
   // Ending
@@ -725,7 +717,7 @@ class Mouth implements Underneath<TransportError.TransportError> {
 /** An effect of a mouth and one thing more, made without a closure. */
 const operation = <A>(
   label: string,
-  evaluate: (this: Operation<A>) => Effect.Effect<any, any, any>
+  evaluate: (this: Operation<A>, fiber: AnyFiber) => Effect.Effect<any, any, any>
 ): new(mouth: Mouth, out: A) => object => {
   const Operation = function(this: { mouth: Mouth; out: A }, mouth: Mouth, out: A) {
     this.mouth = mouth
@@ -745,15 +737,31 @@ const MouthEffect = operation<(mouth: Mouth) => Effect.Effect<any, any, any>>("T
 })
 
 /** The hottest effect there is. What it does in the common case stands here, where it is compiled into one piece. */
-const WriteOne = operation<Uint8Array>("Transport.write", function() {
+const WriteOne = operation<Uint8Array>("Transport.write", function(fiber) {
   return this.out instanceof Uint8Array && this.mouth.core.writeNow(this.out)
     ? Effect.void
-    : this.mouth.writeOne(this.out)
+    : this.mouth.writeOne(this.out, fiber)
 })
 
-const WriteMany = operation<ReadonlyArray<Uint8Array>>("Transport.writeAll", function() {
-  return this.mouth.writeMany(this.out)
+const WriteMany = operation<ReadonlyArray<Uint8Array>>("Transport.writeAll", function(fiber) {
+  return this.mouth.writeMany(this.out, fiber)
 })
+
+/**
+ * An effect with a frame around it, with that frame in place already. A fiber may be interrupted before the step that
+ * would bring it there; what has begun by then would be interrupted with nobody to say so.
+ */
+const standing = <A, E, R>(framed: Effect.Effect<A, E, R>, fiber: AnyFiber): Effect.Effect<A, E, R> =>
+  evaluateKey === undefined
+    ? framed
+    : (framed as unknown as Record<string, (fiber: AnyFiber) => Effect.Effect<A, E, R>>)[evaluateKey]!(fiber)
+
+/** The name of the method that a fiber calls for a step. `Effectable.Prototype` puts there what it is given. */
+const evaluateKey = (() => {
+  const evaluate = () => Effect.void
+  return Object.entries(Effectable.Prototype({ label: "probe", evaluate })).find(([, member]) => member === evaluate)
+    ?.[0]
+})()
 
 /** Why an interrupted write's cause has a second interruption: it is the one that carries the verdict. */
 const interruptedWrite = {

@@ -9,6 +9,7 @@ import * as Fs from "node:fs"
 import * as Net from "node:net"
 import * as Tty from "node:tty"
 import type { Port, Wire } from "../../Wire.ts"
+import { write as writeToHandle, type Writer } from "../socket/handleWrite.ts"
 
 /** What is read from. `attach` comes first and once; without it `close` lets go all the same, and reports nothing. */
 export interface ReadingHalf {
@@ -171,13 +172,12 @@ export const openSocket = (
   access: { readonly readable: boolean; readonly writable: boolean },
   letGo: LetGo
 ): Net.Socket => {
-  const options: Net.SocketConstructorOpts & { readonly manualStart: true; readonly writableHighWaterMark: 0 } = {
+  const options: Net.SocketConstructorOpts & { readonly manualStart: true } = {
     fd,
     ...access,
     allowHalfOpen: true,
-    // Options that the types leave out. As for Node's own stdin: what came before the wire is there would be lost.
-    manualStart: true,
-    writableHighWaterMark: 0
+    // An option that the types leave out. As for Node's own stdin: what came before the wire is there would be lost.
+    manualStart: true
   }
   const socket = new Net.Socket(options)
   const destroy = socket._destroy
@@ -263,10 +263,9 @@ class StreamReading implements ReadingHalf {
   }
 }
 
-export class StreamWriting implements WritingHalf {
+export class StreamWriting implements WritingHalf, Writer {
   readonly #stream: Net.Socket
   #port: Port | undefined = undefined
-  #isWriting = false
   #isEnded = false
 
   constructor(stream: Net.Socket) {
@@ -284,25 +283,10 @@ export class StreamWriting implements WritingHalf {
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {
-    const stream = this.#stream
-    if (chunks.length === 1) stream.write(chunks[0]!, this.#written)
-    else {
-      stream.cork()
-      chunks.forEach((chunk, i) => stream.write(chunk, i === chunks.length - 1 ? this.#written : undefined))
-      stream.uncork()
-    }
-    // Nothing is left here and nothing went wrong: the kernel took it at once.
-    this.#isWriting = stream.writableLength > 0 || stream.errored !== null
-    return !this.#isWriting
+    return writeToHandle(this.#stream, chunks, this)
   }
 
-  /**
-   * Not `drain`, which comes only where the high-water mark was reached; that of a terminal cannot be chosen. One for all
-   * writes, which Node then calls together, and so also late for those that were taken at once.
-   */
-  readonly #written = (error: Error | null | undefined) => {
-    if (error != null || !this.#isWriting || this.#stream.writableLength > 0) return
-    this.#isWriting = false
+  written(): void {
     this.#port?.drained()
   }
 

@@ -193,7 +193,7 @@ class Bytes {
 
 /** Node opens the device once more by its name; the descriptor that it was given is of no use then. */
 const streamOn = (fd: number): Tty.ReadStream => {
-  const options: object = { readable: true, writable: true, allowHalfOpen: true, writableHighWaterMark: 0 }
+  const options: object = { readable: true, writable: true, allowHalfOpen: true }
   let stream: Tty.ReadStream
   try {
     stream = new Tty.ReadStream(fd, options)

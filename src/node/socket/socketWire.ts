@@ -3,12 +3,12 @@
  *
  * Three things here are not how Node's documentation would have one do it. Input is read into a buffer that all sockets
  * share, and what is not used up in the read callback is copied out of it. Where that cannot be, it is taken by overriding
- * the public `push`, because `data` events cost a tenth of the reading. And the socket's own high-water mark is next to
- * nothing, because its `drain` comes only where that mark was reached, and a waiter would otherwise wait for ever.
+ * the public `push`, because `data` events cost a tenth of the reading. And output goes past the stream to the handle.
  */
 import type * as Net from "node:net"
 import { markAsUntransferable } from "node:worker_threads"
 import type { Port, Wire } from "../../Wire.ts"
+import { write as writeToHandle, type Writer } from "./handleWrite.ts"
 import { type ReadBuffers, readInto, use } from "./ownBuffer.ts"
 import { ownCopy } from "./ownCopy.ts"
 
@@ -38,13 +38,12 @@ interface Wired extends Net.Socket {
   readonly [wireOf]: SocketWire
 }
 
-export class SocketWire implements Wire {
+export class SocketWire implements Wire, Writer {
   /** The kernel resets a connection that is let go with input unread, and the peer may lose what we sent. */
   readonly lingers = true
   readonly #socket: Net.Socket
   readonly #port: Port
   #flowing = false
-  #writing = false
   readonly #hasOwnBuffer: boolean
 
   /** Takes over a connected socket that is paused and half-open. */
@@ -55,7 +54,6 @@ export class SocketWire implements Wire {
     wired[wireOf] = this
     wired.push = SocketWire.push
     this.#hasOwnBuffer = readInto(socket, SocketWire.buffers)
-    socket.on("drain", SocketWire.drained)
     socket.on("finish", port.finished)
     socket.on("error", port.broken)
     socket.on("close", port.released)
@@ -88,13 +86,6 @@ export class SocketWire implements Wire {
     next: () => next
   }
 
-  static drained(this: Net.Socket): void {
-    const wire = (this as Wired)[wireOf]
-    if (!wire.#writing || this.writableLength > 0) return
-    wire.#writing = false
-    wire.#port.drained()
-  }
-
   /**
    * Answers with another buffer, if the next read is to go there.
    *
@@ -118,16 +109,11 @@ export class SocketWire implements Wire {
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {
-    const socket = this.#socket
-    if (chunks.length === 1) socket.write(chunks[0]!)
-    else {
-      socket.cork()
-      for (const chunk of chunks) socket.write(chunk)
-      socket.uncork()
-    }
-    // Nothing is left here and nothing went wrong: the kernel took it at once.
-    this.#writing = socket.writableLength > 0 || socket.errored !== null
-    return !this.#writing
+    return writeToHandle(this.#socket, chunks, this)
+  }
+
+  written(): void {
+    this.#port.drained()
   }
 
   end(): void {

@@ -20,7 +20,7 @@ export const connectSocket = (
   Effect.flatMap(
     Effect.acquireRelease(
       Effect.sync(() => {
-        const socket = new Net.Socket(socketOptions)
+        const socket = new Net.Socket({ allowHalfOpen: true })
         // Reading begins when the transport is there.
         socket.pause()
         return socket
@@ -60,12 +60,6 @@ export const connectSocket = (
       })
   )
 
-/** The mark is an option of every stream that the types of a socket leave out. */
-const socketOptions: Net.SocketConstructorOpts & { readonly writableHighWaterMark: number } = {
-  allowHalfOpen: true,
-  writableHighWaterMark: 0
-}
-
 /** What a listening socket reports. */
 interface Arrivals {
   readonly arrived: (socket: Net.Socket) => void
@@ -88,7 +82,7 @@ export const bindServer = (
     Effect.acquireRelease(
       Effect.sync((): BoundServer => {
         const bound: BoundServer = {
-          server: Net.createServer({ ...server, allowHalfOpen: true, pauseOnConnect: true, highWaterMark: 1 }),
+          server: Net.createServer({ ...server, allowHalfOpen: true, pauseOnConnect: true }),
           arrivals: undefined
         }
         bound.server.on("connection", (socket) => {
