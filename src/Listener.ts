@@ -5,6 +5,7 @@
  * and shuts down in phases. What waits to be accepted is bounded by the network's backlog; what comes beyond is reset.
  */
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,7 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Endpoint from "./Endpoint.ts"
-import { Backlog, Refusal } from "./internal/backlog.ts"
+import { Backlog, Refusal, type Taker } from "./internal/backlog.ts"
 import { durationOf, isCount } from "./internal/check.ts"
 import { waitsOn } from "./internal/waiting.ts"
 import type { Transport } from "./Transport.ts"
@@ -114,7 +115,7 @@ export const make = <Item extends object, T extends Transport>(
       return {
         endpoint: source.endpoint,
         accept: Effect.uninterruptibleMask((restore) => Effect.flatMap(next(restore), source.accept)),
-        serve: (handler, options) => serve(source, next, stop, handler, options)
+        serve: (handler, options) => serve(source, backlog, stop, handler, options)
       }
     }
   )
@@ -140,25 +141,28 @@ const nextOf = <Item extends object, T extends Transport>(
     const poll: Effect.Effect<Item, TransportError.TransportError> = Effect.suspend(() => {
       const item = backlog.poll()
       if (item === undefined) return Effect.andThen(restore(parked), poll)
-      if (!(item instanceof Refusal)) return Effect.succeed(item)
-      return Effect.fail(
-        item.isStopped
-          ? TransportError.make("accept", Endpoint.format(source.endpoint), new TransportError.Closed({ by: "close" }))
-          : TransportError.make("accept", Endpoint.format(source.endpoint), source.reasonOf(item.cause), item)
-      )
+      return item instanceof Refusal ? Effect.fail(errorOf(source, item)) : Effect.succeed(item)
     })
     return poll
   }
 }
 
+const errorOf = <Item extends object, T extends Transport>(
+  source: Source<Item, T>,
+  refusal: Refusal
+): TransportError.TransportError =>
+  refusal.isStopped
+    ? TransportError.make("accept", Endpoint.format(source.endpoint), new TransportError.Closed({ by: "close" }))
+    : TransportError.make("accept", Endpoint.format(source.endpoint), source.reasonOf(refusal.cause), refusal)
+
 const serve = <Item extends object, T extends Transport, _, E, R>(
   source: Source<Item, T>,
-  next: Next<Item>,
+  backlog: Backlog<Item>,
   stop: Effect.Effect<void>,
   handler: (transport: T) => Effect.Effect<_, E, R>,
   options: { readonly connectionsMax?: number | undefined; readonly drain?: Duration.Input | undefined } | undefined
 ): Effect.Effect<never, TransportError.TransportError, Exclude<R, Scope.Scope>> =>
-  Effect.suspend(() => {
+  Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
     const { endpoint } = source
     const connectionsMax = options?.connectionsMax ?? 1024
     if (!isCount(connectionsMax, 1)) {
@@ -168,31 +172,10 @@ const serve = <Item extends object, T extends Transport, _, E, R>(
     if (drain === undefined) {
       return refuse(endpoint, "drain", "a finite duration", options?.drain)
     }
-    const running = new Map<Fiber.Fiber<void>, T>()
+    const fork = Effect.runForkWith(context)
+    /** Handlers, with their connection once it is accepted. */
+    const running = new Map<Fiber.Fiber<void>, { transport?: T }>()
     let free = connectionsMax
-    let freed: (() => void) | undefined
-    const release = () => {
-      free++
-      freed?.()
-    }
-    // There is one fiber that accepts, and so one waiter at the most.
-    const full = waitsOn(
-      Effect.callback<void>((resume) => {
-        // One may have ended since `place` looked.
-        if (free > 0) return resume(Effect.void)
-        freed = () => resume(Effect.void)
-        return Effect.sync(() => {
-          freed = undefined
-        })
-      }),
-      `one of ${connectionsMax} handlers to end`
-    )
-    const place: Effect.Effect<void> = Effect.suspend(() => {
-      freed = undefined
-      if (free === 0) return Effect.andThen(full, place)
-      free--
-      return Effect.void
-    })
 
     const run = (transport: T, scope: Scope.Closeable) =>
       Effect.suspend(() => handler(transport)).pipe(
@@ -207,38 +190,45 @@ const serve = <Item extends object, T extends Transport, _, E, R>(
         })
       )
 
+    // It fails for this connection alone.
     const lost = (scope: Scope.Closeable, cause: Cause.Cause<TransportError.TransportError>) =>
-      Effect.suspend(() => {
-        release()
-        // It fails for this connection alone: the next one need not wait.
-        return Effect.andThen(
-          Scope.close(scope, Exit.failCause(cause)),
-          Effect.logWarning(`${Endpoint.format(endpoint)}: a connection was lost`, cause)
-        )
-      })
-
-    const acceptOne = Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(
-        Effect.andThen(restore(place), Effect.onError(next(restore), () => Effect.sync(release))),
-        (item) => {
-          const scope = Scope.makeUnsafe()
-          return Effect.matchCauseEffect(Scope.provide(source.accept(item), scope), {
-            onFailure: (cause) => lost(scope, cause),
-            onSuccess: (transport) =>
-              Effect.map(
-                // Uninterruptible, since one that is interrupted before it began would leave its connection open.
-                Effect.forkDetach(run(transport, scope), { startImmediately: true, uninterruptible: true }),
-                (fiber) => {
-                  running.set(fiber, transport)
-                  fiber.addObserver(() => {
-                    running.delete(fiber)
-                    release()
-                  })
-                }
-              )
-          })
-        }
+      Effect.andThen(
+        Scope.close(scope, Exit.failCause(cause)),
+        Effect.logWarning(`${Endpoint.format(endpoint)}: a connection was lost`, cause)
       )
+
+    // In the fiber of the handler, and in the callback of the medium: to wake one that accepts would cost as much again.
+    const take = (item: Item) => {
+      free--
+      const accepted: { transport?: T } = {}
+      const serving = Effect.suspend(() => {
+        const scope = Scope.makeUnsafe()
+        return Effect.matchCauseEffect(Scope.provide(source.accept(item), scope), {
+          onFailure: (cause) => lost(scope, cause),
+          onSuccess: (transport) => run(accepted.transport = transport, scope)
+        })
+      })
+      // Uninterruptible, since one that is interrupted before it began would leave its connection open.
+      const fiber = fork(serving, { uninterruptible: true })
+      running.set(fiber, accepted)
+      fiber.addObserver(() => {
+        running.delete(fiber)
+        free++
+        backlog.give()
+      })
+    }
+
+    const taking = waitsOn(
+      Effect.callback<never, TransportError.TransportError>((resume) => {
+        const taker: Taker<Item> = {
+          hasRoom: () => free > 0,
+          take,
+          refused: (refusal) => resume(Effect.fail(errorOf(source, refusal)))
+        }
+        backlog.join(taker)
+        return Effect.sync(() => backlog.leave(taker))
+      }),
+      () => free > 0 ? `a connection to ${Endpoint.format(endpoint)}` : `one of ${connectionsMax} handlers to end`
     )
 
     const shutDown = Effect.gen(function*() {
@@ -247,12 +237,12 @@ const serve = <Item extends object, T extends Transport, _, E, R>(
         yield* Effect.timeoutOption(Fiber.awaitAll(Array.from(running.keys())), drain)
       }
       if (running.size === 0) return undefined
-      const cut = Array.from(running.values(), nameOf)
+      const cut = Array.from(running.values(), ({ transport }) => transport === undefined ? "one" : nameOf(transport))
       yield* Fiber.interruptAll(Array.from(running.keys()))
       return yield* Effect.logWarning(`${Endpoint.format(endpoint)} shut down and cut ${cut.length}: ${cut.join(", ")}`)
     })
 
-    return acceptOne.pipe(
+    return taking.pipe(
       Effect.catch((error) =>
         error.reason._tag === "Closed"
           ? Effect.fail(error)

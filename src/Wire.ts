@@ -23,7 +23,7 @@ import * as duplex from "./internal/duplex.ts"
 import { Over, type Underneath } from "./internal/underneath.ts"
 import { waitsOn } from "./internal/waiting.ts"
 import { type Hold, setOnce, single } from "./once.ts"
-import { realClock } from "./realClock.ts"
+import { after, realClock } from "./realClock.ts"
 import { runOrExit } from "./runOrExit.ts"
 import type { Info, Of, Transport, TransportOptions } from "./Transport.ts"
 import * as TransportError from "./TransportError.ts"
@@ -577,13 +577,11 @@ class Mouth implements Underneath<TransportError.TransportError> {
     const { core, options } = this
     return Effect.withFiber((fiber) => {
       const time = clock ?? Context.get(fiber.context, Clock.Clock)
-      const run = Effect.runForkWith(fiber.context)
       const closing = Effect.callback<void, TransportError.TransportError>((resume) => {
-        let timer: Fiber.Fiber<void> | undefined
+        let unlimit = () => {}
         const limit = (duration: Duration.Duration, late: () => void) => {
-          timer = run(Effect.andThen(time.sleep(duration), Effect.sync(late)))
+          unlimit = after(time, duration, fiber.context, late)
         }
-        const unlimit = () => timer?.interruptUnsafe()
         const flushed = (fault: duplex.Fault | undefined) => {
           unlimit()
           // What was aborted for being late is waited for all the same.
