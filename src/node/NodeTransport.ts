@@ -80,7 +80,8 @@ export const layerNetworkWith = (options?: NodeOptions): Layer.Layer<Network, ne
  * there it fails with `TimedOut` after `connectTimeout` (30 seconds); an interruption closes what was open so far. What is
  * not there is `NotFound`, what may not be opened `PermissionDenied`, and what is no pipe `InvalidOption`, all at once.
  * The end of input is that nobody has the pipe open for writing any more, and it is final: whoever opens it later is not
- * heard. That nobody reads any more is a `Reset`, told by the next write or the one that waits.
+ * heard. That nobody reads any more is a `Reset`, told by the next write or the one that waits; where another pipe is read,
+ * that goes on to its own end, which then ends the connection.
  *
  * `fd:` takes over descriptors that the process was started with or has opened. From then on they are the connection's,
  * which closes them when it ends, whatever they are; 0 to 2 end as with `stdio:`, and standard output is guarded where it

@@ -4,6 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
+import { connectTimeoutOf } from "../connectTimeout.ts"
 import { durationOf, isCount } from "../internal/check.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
@@ -114,8 +115,7 @@ export const resolveNodeOptions = Effect.fnUntraced(function*(
   if (given.localAddress !== undefined && Net.isIP(given.localAddress) === 0) {
     return yield* refuse("localAddress", "an IP address", given.localAddress)
   }
-  const connectTimeout = durationOf(given.connectTimeout ?? "30 seconds")
-  if (connectTimeout === undefined) return yield* refuse("connectTimeout", "a finite duration", given.connectTimeout)
+  const connectTimeout = yield* connectTimeoutOf(given.connectTimeout, failure)
   const keepAlive = given.keepAlive === undefined ? undefined : durationOf(given.keepAlive)
   if (given.keepAlive !== undefined && (keepAlive === undefined || Duration.toMillis(keepAlive) < 1000)) {
     return yield* refuse("keepAlive", "a duration of at least one second", given.keepAlive)

@@ -147,12 +147,68 @@ describe("exec: that ends", () => {
   )
 
   live(
-    "by closing its input goes on to be read for a time when a write meets that",
+    "by closing its input fails the writes, and is read for as long as it speaks",
     Effect.gen(function*() {
-      const { transport } = yield* opened(sh("exec <&-; echo closed; exec sleep 1000"), soon)
+      const cwd = yield* folder
+      const { exit, transport } = yield* opened(
+        sh("exec <&-; echo closed; until [ -e go ]; do sleep 0.01; done; head -c 1000000 /dev/zero; echo last"),
+        { ...patient, cwd, exitGrace: 0 },
+        { readMark: 100 }
+      )
       assert.strictEqual(yield* readText(transport, 7), "closed\n")
-      yield* Effect.ignore(transport.write(bytes("x")))
+      const refused = yield* Effect.flip(Effect.andThen(transport.write(bytes("x")), transport.flush))
+      assert.strictEqual(refused.reason._tag, "Reset")
+      for (const length of [1, 100_000]) {
+        const { delivery, reason } = yield* Effect.flip(transport.write(new Uint8Array(length)))
+        assert.deepStrictEqual([reason._tag, delivery], ["Reset", "NotSent"])
+      }
+      assert.strictEqual((yield* failureOf(transport.halfClose))._tag, "Reset")
+      writeFileSync(join(cwd, "go"), "")
+      const came = yield* readAll(transport)
+      assert.deepStrictEqual([came.length, came.slice(-5)], [1_000_005, "last\n"])
+      assert.deepStrictEqual(yield* exit, exited(0))
       assert.strictEqual((yield* failureOf(transport.closed))._tag, "Reset")
+    })
+  )
+
+  live(
+    "by closing its input, and then with a status, says the status",
+    Effect.gen(function*() {
+      const cwd = yield* folder
+      const { transport } = yield* opened(
+        sh("exec <&-; echo closed; until [ -e go ]; do sleep 0.01; done; exit 3"),
+        { ...patient, cwd }
+      )
+      yield* readText(transport, 7)
+      yield* Effect.flip(Effect.andThen(transport.write(bytes("x")), transport.flush))
+      const waiting = yield* Effect.forkChild(failureOf(transport.closed), { startImmediately: true })
+      writeFileSync(join(cwd, "go"), "")
+      const detail = "the program ended with status 3"
+      assert.deepInclude(yield* failureOf(readAll(transport)), { _tag: "Disconnected", detail })
+      assert.deepInclude(yield* Fiber.join(waiting), { _tag: "Disconnected", detail })
+      assert.deepInclude(yield* failureOf(transport.write(bytes("x"))), { _tag: "Disconnected", detail })
+    })
+  )
+
+  live(
+    "by closing its input is closed, aborted and left like any other",
+    Effect.gen(function*() {
+      const refused = Effect.gen(function*() {
+        const child = yield* opened(sh("exec <&-; echo closed; exec sleep 1000"), { ...patient, endTimeout: 0 })
+        yield* readText(child.transport, 7)
+        yield* Effect.flip(Effect.andThen(child.transport.write(bytes("x")), child.transport.flush))
+        return child
+      })
+      const one = yield* refused
+      const reading = yield* Effect.forkChild(failureOf(readAll(one.transport)), { startImmediately: true })
+      assert.strictEqual((yield* failureOf(one.transport.close))._tag, "Reset")
+      assert.strictEqual((yield* Fiber.join(reading))._tag, "Closed")
+      assert.deepStrictEqual(yield* one.exit, killed("SIGTERM"))
+      const other = yield* refused
+      yield* other.transport.abort
+      assert.strictEqual((yield* failureOf(other.transport.closed))._tag, "Closed")
+      const { exit } = yield* Effect.scoped(refused)
+      assert.deepStrictEqual(yield* exit, killed("SIGTERM"))
     })
   )
 

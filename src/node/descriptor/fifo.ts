@@ -7,11 +7,12 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
+import { withinConnectTimeout } from "../../connectTimeout.ts"
 import * as Endpoint from "../../Endpoint.ts"
 import { inOwnScope } from "../../ownScope.ts"
 import * as TransportError from "../../TransportError.ts"
 import * as Wire from "../../Wire.ts"
-import { type Door, endWriting, noListening, withinConnectTimeout } from "../door.ts"
+import { type Door, endWriting, noListening } from "../door.ts"
 import { codeOf, reasonOf } from "../nativeError.ts"
 import {
   AbsentReading,
@@ -156,6 +157,7 @@ class FifoReading implements ReadingHalf {
         drained: unused,
         finished: unused,
         broken: (cause) => this.#report((port) => port.broken(cause)),
+        refused: unused,
         released: unused
       },
       () => {

@@ -48,7 +48,8 @@ export class HalvesWire implements Wire {
       if (--left === 0) port.released()
     }
     reading.attach(port, released)
-    writing.attach(port, released)
+    // Where somebody else writes to us than reads from us, the one may be there without the other.
+    writing.attach(reading instanceof AbsentReading ? port : { ...port, broken: port.refused }, released)
   }
 
   write(chunks: ReadonlyArray<Uint8Array>, bytes: number): boolean {
