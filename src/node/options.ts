@@ -52,7 +52,7 @@ export interface ChildOptions {
    * What becomes of its standard error, on which it never blocks because of us. `"inherit"` (default): it goes where ours
    * does, as with every program that is started from a shell. `"ignore"`: nowhere. `"keep"`: the last 64 KiB are kept. As
    * `"keep"`, `"log"` besides logs each line (cut after 4096 characters), and a function is called with each piece as it
-   * comes; it must not throw.
+   * comes; one that throws or rejects is called no more, and its failure is logged as an error.
    */
   readonly stderr?: "inherit" | "ignore" | "keep" | "log" | ((chunk: Uint8Array) => void) | undefined
   /** How long it may take to end once its input is closed, before SIGTERM. Default 2 seconds, as MCP's hosts do. */

@@ -490,6 +490,42 @@ describe("exec: standard error", () => {
     })
   )
 
+  const failing: Record<string, (chunk: Uint8Array) => void | Promise<void>> = {
+    throws: () => {
+      throw new Error("the user's own")
+    },
+    rejects: () => Promise.reject(new Error("the user's own"))
+  }
+  for (const [how, fail] of Object.entries(failing)) {
+    live(
+      `goes no more to a function that ${how}, which is logged once and harms nothing`,
+      Effect.gen(function*() {
+        const logged: Array<string> = []
+        const logger = Logger.make<unknown, void>(({ cause, logLevel }) => {
+          logged.push(`${logLevel} ${Cause.pretty(cause)}`)
+        })
+        yield* Effect.gen(function*() {
+          let calls = 0
+          const child = yield* opened(sh("printf one >&2; read line; printf two >&2; echo done"), {
+            ...patient,
+            stderr: (chunk) => {
+              calls++
+              return fail(chunk)
+            }
+          })
+          while (logged.length === 0) yield* Effect.promise(() => nextTurn())
+          yield* child.transport.write(bytes("go on\n"))
+          assert.strictEqual(yield* readAll(child.transport), "done\n")
+          yield* child.transport.close
+          assert.strictEqual(text(yield* child.stderr), "onetwo")
+          assert.strictEqual(calls, 1)
+          assert.strictEqual(logged.length, 1)
+          assert.match(logged[0]!, /^Error Error: the user's own/)
+        }).pipe(Effect.provide(Logger.layer([logger])), Effect.provideService(References.MinimumLogLevel, "All"))
+      })
+    )
+  }
+
   live(
     "goes to the log line by line, and the last one without its end",
     Effect.gen(function*() {
