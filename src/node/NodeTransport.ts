@@ -85,11 +85,13 @@ export const layerNetworkWith = (options?: NodeOptions): Layer.Layer<Network, ne
  *
  * `fd:` takes over descriptors that the process was started with or has opened. From then on they are the connection's,
  * which closes them when it ends, whatever they are; 0 to 2 end as with `stdio:`, and standard output is guarded where it
- * is one of them. An open that fails leaves them open, unless Node refuses the second of two: then the first is closed. A
- * number that is not open is `NotFound`, one that another connection has is `Busy`, and one that cannot do what it is to
- * do is `Unsupported`: a folder, a datagram socket, one that is open for the other direction alone (where `/proc` tells;
- * elsewhere its first use fails), or a pipe or a file for both directions. Leave the number alone while the connection
- * has it: another stream of Node on the same one would take its bytes.
+ * is one of them. An open that fails leaves them open. A number that is not open is `NotFound`, one that another connection
+ * has is `Busy`, and one that cannot do what it is to do is `Unsupported`: a folder, a datagram socket, one that is open
+ * for the other direction alone (where `/proc` tells; elsewhere its first use fails), or a pipe or a file for both
+ * directions. Of two, the one that is read is still read to its end where the other takes no more, and that end ends the
+ * connection. Leave the number alone while the connection has it: another stream of Node on the same one would take its
+ * bytes, and whoever closes it makes `Disconnected` of the next write, and of the next read of a file; a read of a pipe
+ * or socket may wait for ever then.
  *
  * `serial:` needs the package `serialport` and the main thread: see `NodeSerial`.
  *

@@ -18,6 +18,7 @@ import { divertPrints, guard } from "./guard.ts"
 import {
   AbsentReading,
   AbsentWriting,
+  describeKind,
   type DescriptorKind,
   HalvesWire,
   isSameSocket,
@@ -25,7 +26,8 @@ import {
   kindOf,
   openReading,
   openSocket,
-  openWriting
+  openWriting,
+  undoReading
 } from "./halves.ts"
 
 /** What is read and what is written; at least one of the two, and they may be the same. */
@@ -107,7 +109,8 @@ const claim = (fd: number, name: string): Effect.Effect<Claim, TransportError.Tr
         catch: (cause) => failure(new TransportError.NotFound({ what }), cause)
       })
       if (kind === undefined) {
-        return yield* failure(new TransportError.Unsupported({ feature: `this kind of ${what}` }))
+        const feature = `a connection over ${what}, ${describeKind(fd)},`
+        return yield* failure(new TransportError.Unsupported({ feature }))
       }
       const claim: Claim = { fd, kind, halves: 0, endsIt: false, isSpent: false }
       claims.set(fd, claim)
@@ -167,7 +170,7 @@ const openHalves = (input: Claim | undefined, output: Claim | undefined): OpenWi
     const writing = output === undefined ? new AbsentWriting() : openWriting(output.fd, output.kind, letGo(output))
     return (port) => new HalvesWire(reading, writing, port)
   } catch (cause) {
-    reading.close()
+    undoReading(reading)
     throw cause
   }
 }
@@ -221,7 +224,13 @@ const openingReasonOf = (cause: unknown, name: string): TransportError.Reason =>
   }
 }
 
-const standingReasonOf = (cause: unknown, name: string): TransportError.Reason =>
-  codeOf(cause) === "EIO"
-    ? new TransportError.Disconnected({ detail: "the terminal or device is gone" })
-    : reasonOf(cause, { operation: "read", what: name })
+const standingReasonOf = (cause: unknown, name: string): TransportError.Reason => {
+  switch (codeOf(cause)) {
+    case "EIO":
+      return new TransportError.Disconnected({ detail: "the terminal or device is gone" })
+    case "EBADF":
+      return new TransportError.Disconnected({ detail: "somebody else closed the descriptor" })
+    default:
+      return reasonOf(cause, { operation: "read", what: name })
+  }
+}

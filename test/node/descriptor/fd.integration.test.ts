@@ -96,10 +96,72 @@ describe("fd: pipes and files", () => {
     }))
 })
 
+describe("fd: of which one is gone", () => {
+  test("reads on to the end of its input where nobody reads its output", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      // What is read comes when what is written has broken, which the program says where it can be seen.
+      const running = yield* shell(`cd ${path}; mkfifo in out
+        { "$@" refused fd:30,31 30< in 31> out & } 2>&1 > said
+        exec 9> in; head -c 10 out > first
+        until grep -q half-close said; do sleep 0.01; done
+        head -c 500000 /dev/zero >&9; exec 9>&-; wait; cat said`)
+      assert.strictEqual(yield* running.exited, 0)
+      assert.strictEqual(
+        running.output(),
+        ["write", "flush", "half-close"].map((what) =>
+          `${what}: Reset: ${what === "half-close" ? "halfClose" : "write"} fd:30,31: the peer reset the connection\n`
+        ).join("") + "read 500000\nclosed: Reset: close fd:30,31: the peer reset the connection\n"
+      )
+    }))
+
+  const gone = "somebody else closed the descriptor"
+  test("closed by others, is Disconnected to the next write, and read on where it has another", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      writeFileSync(join(path, "in"), "in")
+      for (const out of ["file", "pipe"]) {
+        const open = out === "pipe" ? "31> >(cat > /dev/null)" : `31> ${path}/out`
+        const running = yield* shell(`"$@" closedMeanwhile fd:30,31 31 30< ${path}/in ${open}`)
+        assert.strictEqual(yield* running.exited, 0)
+        assert.strictEqual(
+          running.output(),
+          `write: Disconnected: write fd:30,31: disconnected (${gone})
+again: Disconnected: write fd:30,31: disconnected (${gone})
+rest: success
+closed: Disconnected: close fd:30,31: disconnected (${gone})
+open: 
+`
+        )
+      }
+    }))
+
+  test("closed by others, is Disconnected to the reader of a file", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      writeFileSync(join(path, "in"), new Uint8Array(100_000))
+      const running = yield* shell(`"$@" closedMeanwhile fd:30, 30 read 30< ${path}/in`)
+      assert.strictEqual(yield* running.exited, 0)
+      assert.strictEqual(
+        running.output(),
+        `read 1
+rest: Disconnected: read fd:30,: disconnected (${gone})
+closed: Disconnected: close fd:30,: disconnected (${gone})
+open: 
+`
+      )
+    }))
+})
+
 describe("fd: that is not opened", () => {
   const cases: ReadonlyArray<readonly [what: string, redirection: string, endpoint: string, expected: string]> = [
     ["that is not there", "", "fd:1000", "NotFound: open fd:1000: descriptor 1000 does not exist"],
-    ["of a folder", "30< /", "fd:30,", "Unsupported: open fd:30,: this kind of descriptor 30 is not supported here"],
+    [
+      "of a folder",
+      "30< /",
+      "fd:30,",
+      "Unsupported: open fd:30,: a connection over descriptor 30, a folder, is not supported here"
+    ],
     [
       "that cannot be written to",
       "30< /dev/null",
@@ -111,6 +173,18 @@ describe("fd: that is not opened", () => {
       "30> /dev/null",
       "fd:30,",
       "Unsupported: open fd:30,: reading from descriptor 30 is not supported here"
+    ],
+    [
+      "that can be read, to write alone",
+      "30< $D/pipe-less",
+      "fd:,30",
+      "Unsupported: open fd:,30: writing to descriptor 30 is not supported here"
+    ],
+    [
+      "of a pipe, twice in one endpoint",
+      "30<> $D/pipe",
+      "fd:30,30",
+      "Unsupported: open fd:30: both directions of one pipe is not supported here"
     ],
     [
       "of a file, for both directions",
@@ -128,7 +202,9 @@ describe("fd: that is not opened", () => {
   for (const [what, redirection, endpoint, expected] of cases) {
     test(`a descriptor ${what} is refused by name, and left open`, () =>
       Effect.gen(function*() {
-        const running = yield* shell(`D=${yield* folder}; mkfifo $D/pipe; "$@" open ${endpoint} ${redirection}`)
+        const running = yield* shell(
+          `D=${yield* folder}; mkfifo $D/pipe; : > $D/pipe-less; "$@" open ${endpoint} ${redirection}`
+        )
         assert.strictEqual(yield* running.exited, 0)
         assert.strictEqual(running.output(), `${endpoint}: ${expected}\nopen: ${redirection === "" ? "" : "30"}\n`)
       }))
@@ -225,6 +301,44 @@ os.execv(sys.argv[1], [sys.argv[1], "--expose-gc"] + sys.argv[2:] + ["laws", str
       assert.strictEqual(yield* running.exited, 0)
       assert.match(running.output(), /^\d\d laws hold\n$/)
     })), 300_000)
+
+  test("as the second of two, refused, leaves the first as it was, whichever kind that is", () =>
+    Effect.gen(function*() {
+      for (
+        const [first, feed] of [["os.pipe()", "os.write(b, b'here'); os.close(b)"], [
+          "[it.detach() for it in socket.socketpair()]",
+          "os.write(b, b'here'); os.close(b)"
+        ]]
+      ) {
+        const running = yield* python(`
+a, b = ${first}; at(30, a); os.close(a); at(31, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)); ${feed}
+start("afterwards", "fd:30,31", "fd:30,", fds=[30, 31]).wait()
+`)
+        yield* running.exited
+        assert.strictEqual(
+          running.output(),
+          `fd:30,31: Unsupported: open fd:30,31: a connection over datagrams is not supported here
+open: 30,31
+read here
+`
+        )
+      }
+    }))
+
+  test("is Unsupported by its name where it is what carries no bytes", () =>
+    Effect.gen(function*() {
+      for (const [name, made] of [["eventpoll", "(poll := select.epoll()).fileno()"], ["eventfd", "os.eventfd(0)"]]) {
+        const running = yield* python(`
+import select
+a = ${made}; at(30, a); start("open", "fd:30", fds=[30]).wait()
+`)
+        yield* running.exited
+        assert.strictEqual(
+          running.output(),
+          `fd:30: Unsupported: open fd:30: a connection over descriptor 30, ${name}, is not supported here\nopen: 30\n`
+        )
+      }
+    }))
 
   test("needs a stream: datagrams are unsupported", () =>
     Effect.gen(function*() {
