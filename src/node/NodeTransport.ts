@@ -78,7 +78,8 @@ export const layerNetworkWith = (options?: NodeOptions): Layer.Layer<Network, ne
  * `fifo:` opens what is read first and then what is written, and is there when somebody is at the other end of each. No
  * thread waits for that: the pipes are opened non-blocking, and looked at every 16 milliseconds at the latest. With nobody
  * there it fails with `TimedOut` after `connectTimeout` (30 seconds); an interruption closes what was open so far. What is
- * not there is `NotFound`, what may not be opened `PermissionDenied`, and what is no pipe `InvalidOption`, all at once.
+ * not there is `NotFound`, what may not be opened `PermissionDenied`, and what is no pipe `InvalidOption`, all at once and
+ * also when a path comes to that while it is waited for.
  * The end of input is that nobody has the pipe open for writing any more, and it is final: whoever opens it later is not
  * heard. That nobody reads any more is a `Reset`, told by the next write or the one that waits; where another pipe is read,
  * that goes on to its own end, which then ends the connection.

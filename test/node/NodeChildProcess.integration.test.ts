@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Fiber, Logger, Option, References, type Scope } from "effect"
+import { Cause, Effect, Fiber, Logger, Option, References, Result, type Scope } from "effect"
 import { Connection, Endpoint, Network, TestTransport, Transport, type TransportError } from "effect-transport"
 import { NodeChildProcess, NodeTransport } from "effect-transport/node"
 import { randomBytes } from "node:crypto"
@@ -8,6 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setImmediate as nextTurn } from "node:timers/promises"
 import { children } from "../support/children.ts"
+import { leavesNothing } from "../support/residue.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
 const { open } = NodeChildProcess
@@ -76,6 +77,43 @@ describe("exec: as a connection", () => {
         env: { ET_A: "a b", ET_B: undefined }
       })
       assert.strictEqual(yield* readAll(transport), "/\na b, none\n")
+    })
+  )
+
+  live(
+    "gives arguments as they are through its string as well, and a program whose name needs quotes",
+    Effect.gen(function*() {
+      const path = yield* folder
+      const command = join(path, `a "b" 'c' $d \\ #\n`)
+      writeFileSync(command, `#!/bin/sh\nfor arg; do printf '%s\\0' "$arg"; done`, { mode: 0o755 })
+      const args = [
+        "",
+        " ",
+        "\n",
+        "\t",
+        "-",
+        "--",
+        "'",
+        "''",
+        "\"",
+        "\\",
+        "\\\\",
+        "a\\",
+        "\\'",
+        "$(id)",
+        "`id`",
+        "~",
+        "a;b",
+        "%s",
+        "ü",
+        "😀"
+      ]
+      for (const given of [[], [""], ["", ""], args, args.toReversed(), [args.join("")], [args.join(" ")]]) {
+        const endpoint = Endpoint.format(program(command, ...given)) as `exec:${string}`
+        const { exit, transport } = yield* open(endpoint, { child: patient })
+        assert.strictEqual(yield* readAll(transport), given.map((arg) => `${arg}\0`).join(""))
+        assert.deepStrictEqual(yield* exit, exited(0))
+      }
     })
   )
 
@@ -457,6 +495,119 @@ describe("exec: that is ended", () => {
   )
 })
 
+describe("exec: many at once", () => {
+  const before = children()
+
+  live(
+    "a hundred that live together are each heard to the end, and none is left",
+    Effect.gen(function*() {
+      const script = "read line; echo \"got $line\"; cat >/dev/null; echo \"late $1\"; exit $1"
+      const numbers = Array.from({ length: 100 }, (_, i) => i)
+      const using = Effect.gen(function*() {
+        const all = yield* Effect.forEach(numbers, (i) => opened(program("sh", "-c", script, "sh", String(i))))
+        // Not before all are there: each of them has got a descriptor of every other, were it not closed in it.
+        const seen = yield* Effect.forEach(all, ({ exit, outputEnded, transport }, i) =>
+          Effect.gen(function*() {
+            yield* transport.write(bytes(`${i}\n`))
+            assert.strictEqual(yield* readText(transport, `got ${i}\n`.length), `got ${i}\n`)
+            yield* transport.halfClose
+            const rest = `late ${i}\n`
+            assert.strictEqual(yield* readText(transport, rest.length), rest)
+            const how = yield* Effect.exit(readAll(transport))
+            assert.strictEqual(how._tag, i === 0 ? "Success" : "Failure")
+            yield* outputEnded
+            yield* Effect.exit(transport.closed)
+            return yield* exit
+          }), { concurrency: "unbounded" })
+        assert.deepStrictEqual(seen, numbers.map(exited))
+      })
+      yield* Effect.scoped(using)
+      assert.deepStrictEqual(children(), before)
+    })
+  )
+
+  it.live("a storm of those that end at once leaves nothing, and no end of any is missed", () =>
+    Effect.provideService(
+      leavesNothing(200, (i) =>
+        Effect.scoped(Effect.gen(function*() {
+          const { exit, outputEnded, stderr, transport } = yield* opened(sh(`printf ${i} >&2; exit ${i % 2}`), {
+            ...patient,
+            stderr: "keep"
+          })
+          // What they are waited for by, and whether at all, must make no difference.
+          const ends = [
+            exit,
+            outputEnded,
+            Effect.exit(transport.close),
+            Effect.exit(readAll(transport)),
+            transport.abort
+          ]
+          yield* ends[i % ends.length]!
+          if (i % 3 === 0) return
+          const status = yield* exit
+          assert.isTrue(status._tag === "Killed" || status.code === i % 2)
+          yield* Effect.exit(transport.close)
+          if (i % ends.length < 4) assert.strictEqual(text(yield* stderr), String(i))
+        }))),
+      References.MinimumLogLevel,
+      "None"
+    ), 60_000)
+
+  live(
+    "interrupted at any step between their start and their first bytes, are not left behind",
+    Effect.gen(function*() {
+      for (let steps = 0; steps < 60; steps++) {
+        const using = yield* Effect.forkChild(
+          Effect.scoped(Effect.gen(function*() {
+            const { transport } = yield* opened(sh("trap '' TERM; exec cat"), soon)
+            yield* transport.write(bytes("x".repeat(100_000)))
+            yield* Transport.readExactly(transport, 200_000)
+          })),
+          { startImmediately: steps % 2 === 0 }
+        )
+        for (let i = 0; i < steps; i++) yield* steps % 3 === 0 ? Effect.promise(() => nextTurn()) : Effect.yieldNow
+        yield* Fiber.interrupt(using)
+      }
+      assert.deepStrictEqual(children(), before)
+    })
+  )
+})
+
+describe("exec: with another that has inherited", () => {
+  live(
+    "its output, which stays with the other: input ends all the same, and the other is not told to end",
+    Effect.gen(function*() {
+      const cwd = yield* folder
+      // It writes on to where nobody reads any more, and says by a file that it was not killed.
+      const script = "(trap '' PIPE; until [ -e go ]; do sleep 0.01; done; echo late; : > done) & echo $!"
+      const { exit, transport } = yield* opened(sh(script), { ...soon, cwd, stderr: "ignore" })
+      const pid = Number(yield* readAll(transport))
+      assert.isAbove(pid, 0)
+      assert.deepStrictEqual(yield* exit, exited(0))
+      yield* transport.close
+      yield* transport.closed
+      writeFileSync(join(cwd, "go"), "")
+      while (!existsSync(join(cwd, "done"))) yield* Effect.promise(() => nextTurn())
+    })
+  )
+
+  live(
+    "its input: what is written after its exit is refused by name, and the other is still heard",
+    Effect.gen(function*() {
+      const cwd = yield* folder
+      const script = "exec 3<&0; (until [ -e go ]; do sleep 0.01; done; cat <&3; echo heard) & echo gone"
+      const { exit, transport } = yield* opened(sh(script), { ...patient, cwd })
+      assert.strictEqual(yield* readText(transport, 5), "gone\n")
+      assert.deepStrictEqual(yield* exit, exited(0))
+      const refused = yield* Effect.flip(Effect.andThen(transport.write(bytes("lost")), transport.flush))
+      assert.strictEqual(refused.reason._tag, "Reset")
+      writeFileSync(join(cwd, "go"), "")
+      assert.strictEqual(yield* readAll(transport), "heard\n")
+      assert.strictEqual((yield* failureOf(transport.closed))._tag, "Reset")
+    })
+  )
+})
+
 describe("exec: standard error", () => {
   const noisy = sh("head -c 1000000 /dev/zero | tr '\\0' 'e' >&2; printf last >&2; echo done")
 
@@ -569,6 +720,26 @@ describe("exec: that cannot be opened", () => {
       for (const [endpoint, child, expected] of cases) {
         assert.deepInclude(yield* failureOf(opened(endpoint, child)), expected)
       }
+    })
+  )
+
+  live(
+    "runs or refuses what is executable and of no known format, and never hangs on it",
+    Effect.gen(function*() {
+      const path = yield* folder
+      const file = (name: string, content: string) => {
+        writeFileSync(join(path, name), content, { mode: 0o755 })
+        return Effect.flatMap(
+          opened(program(`./${name}`), { ...patient, cwd: path, stderr: "ignore" }),
+          ({ transport }) => readAll(transport)
+        )
+      }
+      // Most C libraries give such a file to a shell, which runs the one and not the other.
+      const script = yield* Effect.result(file("script", "echo from a script\n"))
+      if (Result.isSuccess(script)) assert.strictEqual(script.success, "from a script\n")
+      else assert.strictEqual(script.failure.reason._tag, "Unsupported")
+      const garbage = yield* failureOf(file("garbage", "\x7fELF\0\x01\x02 no program"))
+      assert.include(["Disconnected", "Unsupported"], garbage._tag)
     })
   )
 
