@@ -1,11 +1,11 @@
 /**
  * A program on descriptors that it was given: see `fd.integration.test.ts`. What it has to say it prints, one line each.
  */
-import { Cause, Effect, Exit, References } from "effect"
+import { Cause, Effect, Exit, Fiber, References } from "effect"
 import { Connection, Network, Transport, type TransportError } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { TransportLaws } from "effect-transport/testing"
-import { closeSync, readdirSync, writeSync } from "node:fs"
+import { closeSync, openSync, readdirSync, writeSync } from "node:fs"
 
 const say = (line: string): Effect.Effect<void> => Effect.sync(() => writeSync(1, `${line}\n`))
 
@@ -82,6 +82,30 @@ const programs: Record<string, Effect.Effect<unknown, TransportError.TransportEr
     }))
     yield* turns
     yield* say(`open: ${["30", "31"].filter(isOpen).join()}`)
+  }),
+  /** Somebody else closes the descriptor that a read waits on: nobody tells the reader, but it can be ended. */
+  closedUnderRead: Effect.scoped(Effect.gen(function*() {
+    for (const end of ["close", "abort"] as const) {
+      const fd = end === "close" ? "30" : "31"
+      const transport = yield* connect(`fd:${fd},`)
+      const reading = yield* Effect.forkChild(outcome(Transport.readUntilEnd(transport)), { startImmediately: true })
+      yield* turns
+      closeSync(Number(fd))
+      yield* turns
+      yield* say(`${end}: ${yield* outcome(transport[end])}`)
+      yield* say(yield* Fiber.join(reading))
+      yield* Effect.exit(transport.closed)
+    }
+  })),
+  /** Somebody else closes a descriptor of the connection, and the number is given to another file. */
+  replaced: Effect.gen(function*() {
+    yield* Effect.scoped(Effect.gen(function*() {
+      yield* connect(args[0]!)
+      closeSync(30)
+      while (openSync(args[1]!, "r") < 30);
+    }))
+    yield* turns
+    yield* say(`open: ${isOpen("30")}`)
   }),
   /** Reads on where the other descriptor takes no more. */
   refused: Effect.scoped(Effect.gen(function*() {

@@ -75,6 +75,8 @@ export const connectDescriptors = (
 interface Claim {
   readonly fd: number
   readonly kind: DescriptorKind
+  /** What was behind it at first. */
+  readonly file: Fs.Stats
   /** The halves of its connection that have it. */
   halves: number
   /** The connection is to end it. */
@@ -112,7 +114,7 @@ const claim = (fd: number, name: string): Effect.Effect<Claim, TransportError.Tr
         const feature = `a connection over ${what}, ${describeKind(fd)},`
         return yield* failure(new TransportError.Unsupported({ feature }))
       }
-      const claim: Claim = { fd, kind, halves: 0, endsIt: false, isSpent: false }
+      const claim: Claim = { fd, kind, file: Fs.fstatSync(fd), halves: 0, endsIt: false, isSpent: false }
       claims.set(fd, claim)
       return claim
     }),
@@ -185,7 +187,7 @@ const take = (claim: Claim): void => {
 const letGo = (claim: Claim) => (isLeftOpen: boolean): void => {
   if (--claim.halves > 0 || !claim.endsIt) return
   if (isStandard(claim.fd)) return vacate(claim.fd)
-  if (isLeftOpen) close(claim.fd)
+  if (isLeftOpen) close(claim)
   drop(claim)
 }
 
@@ -203,9 +205,11 @@ const vacate = (fd: number): void => {
   }
 }
 
-const close = (fd: number): void => {
+const close = ({ fd, file }: Claim): void => {
   try {
-    Fs.closeSync(fd)
+    const { dev, ino } = Fs.fstatSync(fd)
+    // Else somebody closed it before us, and the number is another's by now.
+    if (dev === file.dev && ino === file.ino) Fs.closeSync(fd)
   } catch (cause) {
     // Somebody closed it before us.
     if (codeOf(cause) !== "EBADF") throw cause

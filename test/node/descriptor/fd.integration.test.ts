@@ -116,11 +116,11 @@ describe("fd: of which one is gone", () => {
     }))
 
   const gone = "somebody else closed the descriptor"
-  test("closed by others, is Disconnected to the next write, and read on where it has another", () =>
-    Effect.gen(function*() {
-      const path = yield* folder
-      writeFileSync(join(path, "in"), "in")
-      for (const out of ["file", "pipe"]) {
+  for (const out of ["file", "pipe"]) {
+    test(`closed by others, is Disconnected to the next write, and read on where it has another (${out})`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        writeFileSync(join(path, "in"), "in")
         const open = out === "pipe" ? "31> >(cat > /dev/null)" : `31> ${path}/out`
         const running = yield* shell(`"$@" closedMeanwhile fd:30,31 31 30< ${path}/in ${open}`)
         assert.strictEqual(yield* running.exited, 0)
@@ -133,8 +133,8 @@ closed: Disconnected: close fd:30,31: disconnected (${gone})
 open: 
 `
         )
-      }
-    }))
+      }))
+  }
 
   test("closed by others, is Disconnected to the reader of a file", () =>
     Effect.gen(function*() {
@@ -150,6 +150,17 @@ closed: Disconnected: close fd:30,: disconnected (${gone})
 open: 
 `
       )
+    }))
+})
+
+describe("fd: whose number is another's by the end", () => {
+  test("leaves that one open, where it is a file", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      writeFileSync(join(path, "other"), "")
+      const running = yield* shell(`"$@" replaced fd:,30 ${path}/other 30> ${path}/out`)
+      assert.strictEqual(yield* running.exited, 0)
+      assert.strictEqual(running.output(), "open: true\n")
     }))
 })
 
@@ -302,17 +313,26 @@ os.execv(sys.argv[1], [sys.argv[1], "--expose-gc"] + sys.argv[2:] + ["laws", str
       assert.match(running.output(), /^\d\d laws hold\n$/)
     })), 300_000)
 
-  test("as the second of two, refused, leaves the first as it was, whichever kind that is", () =>
+  test("closed by others under a read, can be closed and aborted all the same", () =>
     Effect.gen(function*() {
-      for (
-        const [first, feed] of [["os.pipe()", "os.write(b, b'here'); os.close(b)"], [
-          "[it.detach() for it in socket.socketpair()]",
-          "os.write(b, b'here'); os.close(b)"
-        ]]
-      ) {
+      const running = yield* python(`
+for number in 30, 31: a, b = os.pipe(); at(number, a)
+start("closedUnderRead", fds=[30, 31]).wait()
+`)
+      yield* running.exited
+      assert.strictEqual(
+        running.output(),
+        "close: success\nClosed: read fd:30,: it was ended here, by close\n" +
+          "abort: success\nClosed: read fd:31,: it was ended here, by abort\n"
+      )
+    }))
+
+  for (const [first, made] of [["pipe", "os.pipe()"], ["socket", "[it.detach() for it in socket.socketpair()]"]]) {
+    test(`as the second of two, refused, leaves the first as it was (${first})`, () =>
+      Effect.gen(function*() {
         const running = yield* python(`
-a, b = ${first}; at(30, a); os.close(a); at(31, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)); ${feed}
-start("afterwards", "fd:30,31", "fd:30,", fds=[30, 31]).wait()
+a, b = ${made}; at(30, a); os.close(a); at(31, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+os.write(b, b"here"); os.close(b); start("afterwards", "fd:30,31", "fd:30,", fds=[30, 31]).wait()
 `)
         yield* running.exited
         assert.strictEqual(
@@ -322,12 +342,12 @@ open: 30,31
 read here
 `
         )
-      }
-    }))
+      }))
+  }
 
-  test("is Unsupported by its name where it is what carries no bytes", () =>
-    Effect.gen(function*() {
-      for (const [name, made] of [["eventpoll", "(poll := select.epoll()).fileno()"], ["eventfd", "os.eventfd(0)"]]) {
+  for (const [name, made] of [["eventpoll", "(poll := select.epoll()).fileno()"], ["eventfd", "os.eventfd(0)"]]) {
+    test(`is Unsupported by its name where it carries no bytes (${name})`, () =>
+      Effect.gen(function*() {
         const running = yield* python(`
 import select
 a = ${made}; at(30, a); start("open", "fd:30", fds=[30]).wait()
@@ -337,8 +357,8 @@ a = ${made}; at(30, a); start("open", "fd:30", fds=[30]).wait()
           running.output(),
           `fd:30: Unsupported: open fd:30: a connection over descriptor 30, ${name}, is not supported here\nopen: 30\n`
         )
-      }
-    }))
+      }))
+  }
 
   test("needs a stream: datagrams are unsupported", () =>
     Effect.gen(function*() {
