@@ -519,7 +519,7 @@ class Mouth implements Underneath<TransportError.TransportError> {
 
   flush(): Effect.Effect<void, TransportError.TransportError> {
     const { core } = this
-    const fault = core.fault
+    const fault = core.outputFault
     if (fault !== undefined) return this.fail("write", fault)
     const flushing = Effect.callback<void, TransportError.TransportError>((resume) => {
       const write = this.waiter([], 0, resume)

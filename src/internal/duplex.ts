@@ -7,7 +7,7 @@
  *
  * ```
  * life       means                                        leaves by
- * open       both directions live, or one of them ended   close -> closing, abort | broken | both ended -> ended
+ * open       both directions live, or one is over         close -> closing, abort | broken | both ended -> ended
  * closing    no new writes; what is queued goes out       finished -> lingering, abort | broken -> ended
  * lingering  all is with the medium; input is discarded   peer's end | limit | broken | abort -> ended
  * ended      the wire was told to let go                  (final; `released` tells when it has)
@@ -65,6 +65,11 @@ export interface Port {
   readonly finished: () => void
   /** The peer or the medium broke the connection. */
   readonly broken: (cause: unknown) => void
+  /**
+   * Our direction alone is broken: nobody takes what we write any more, while input goes on to an end of its own. That end
+   * ends the connection, with this cause. May be called from inside `write`, which then answers false.
+   */
+  readonly refused: (cause: unknown) => void
   /** The medium is let go: no handle is left. */
   readonly released: () => void
 }
@@ -167,6 +172,8 @@ export class Duplex {
   #endSent = false
   /** It broke before all that was accepted was with the medium. */
   #lost = false
+  /** What broke our direction alone, while the other lives. */
+  #refusal: Extract<Fault, { _tag: "Broken" }> | undefined = undefined
   #finished = false
   #flushScheduled = false
   #inCallback = false
@@ -189,6 +196,7 @@ export class Duplex {
       drained: () => this.#onDrained(),
       finished: () => this.#onFinished(),
       broken: (cause) => this.#onBroken(cause),
+      refused: (cause) => this.#onRefused(cause),
       released: () => this.#onReleased()
     })
     this.#steer()
@@ -394,7 +402,12 @@ export class Duplex {
 
   /** Why a write would be refused now. */
   get writeFault(): Fault | undefined {
-    return this.#shut ?? this.fault ?? (this.#ending ? closedBy(this.#endedBy) : undefined)
+    return this.#shut ?? this.outputFault ?? (this.#ending ? closedBy(this.#endedBy) : undefined)
+  }
+
+  /** What broke our direction, alone or with all of the connection, or ended it by force. */
+  get outputFault(): Fault | undefined {
+    return this.fault ?? this.#refusal
   }
 
   /** The short way of a small write: taken, copied and complete, or not taken at all. */
@@ -422,7 +435,7 @@ export class Duplex {
     for (let i = 0; i < chunks.length; i++) this.#output.refer(chunks[i]!)
     this.#account(bytes)
     this.flushNow()
-    return this.#outputBytes === 0 && this.life === "open"
+    return this.#outputBytes === 0 && this.life === "open" && this.#refusal === undefined
   }
 
   /** As `writeNow`, of several chunks as one write. */
@@ -490,7 +503,7 @@ export class Duplex {
     this.#flush()
     this.#wakeTaken()
     // Its caller may have looked at the connection some steps ago: nobody would ever wake one that comes after the end.
-    if (this.life === "ended") this.#failBegun(this.fault ?? closedBy("close"))
+    if (this.life === "ended" || this.#refusal !== undefined) this.#failBegun(this.outputFault ?? closedBy("close"))
     this.#settle()
   }
 
@@ -591,11 +604,10 @@ export class Duplex {
 
   /** Whoever waits for our output to move will wait no longer, and what it held is dropped. */
   #failAll(fault: Fault): void {
-    this.#flowing = false
     this.#failLine(fault)
     this.#wakeAll(this.#finishWaiters, fault)
     this.#wakeAll(this.#flushedWaiters, fault)
-    this.lostBytes = this.#outputBytes
+    this.lostBytes += this.#outputBytes
     this.#failBegun(fault)
     this.#output.clear()
     this.#outputBytes = this.#inFlight = 0
@@ -636,7 +648,8 @@ export class Duplex {
         this.#wire.part?.()
       }
       // A wire may answer `end` at once, and has then led on by itself.
-      if (this.#finished) this.#linger()
+      if (this.#refusal !== undefined) this.#onBroken(this.#refusal.cause)
+      else if (this.#finished) this.#linger()
       else this.#endOutput("close")
       this.#steer()
     }
@@ -651,6 +664,7 @@ export class Duplex {
       this.fault = fault
       // It overtakes a close; a close that ran out of time is still what ended it for later calls.
       if (fault._tag === "Closed") this.#shut = undefined
+      this.#flowing = false
       this.#failAll(fault)
     }
     this.#silence(fault)
@@ -829,6 +843,7 @@ export class Duplex {
     this.#inputEnd = EndOfInput
     this.#flowing = false
     if (this.life === "lingering") return this.letGo()
+    if (this.#refusal !== undefined) return this.#onBroken(this.#refusal.cause)
     this.#deliver()
     if (this.settings.onPeerEnd === "close" && this.life === "open") this.#endOutput("close")
     this.#letGoWhenBothEnded()
@@ -857,12 +872,30 @@ export class Duplex {
     if (this.life === "lingering") return this.letGo()
     const fault: Fault = this.fault = { _tag: "Broken", cause }
     this.life = "ended"
-    this.#lost = this.#outputBytes > 0 || (this.#ending && !this.#finished)
-    this.#failAll(fault)
+    this.#flowing = false
+    this.#loseOutput(fault)
     this.#inputEnd ??= fault
     this.#deliver()
     this.#wire.release()
     this.#settle()
+  }
+
+  #onRefused(cause: unknown): void {
+    // After our end all is with the medium, as in `#onBroken`.
+    if (this.life === "ended" || this.#finished || this.#refusal !== undefined) return
+    // Nothing is left to read, or nobody who would.
+    if (this.life !== "open" || this.#inputEnd !== undefined) return this.#onBroken(cause)
+    const fault: Fault = { _tag: "Broken", cause }
+    this.#loseOutput(fault)
+    this.#refusal = fault
+    // As after an end that was sent, there is nothing more to take and nothing to send.
+    this.#ending = this.#endSent = true
+    this.#settle()
+  }
+
+  #loseOutput(fault: Fault): void {
+    if (this.#refusal === undefined) this.#lost = this.#outputBytes > 0 || (this.#ending && !this.#finished)
+    this.#failAll(fault)
   }
 
   #onReleased(): void {

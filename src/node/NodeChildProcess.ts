@@ -64,7 +64,7 @@ export interface ChildProcess {
  * The reader gets all output, also what comes after the exit. Then a program that exited with 0 is an end of input, and any
  * other is `Disconnected` with the status (`exitStatus`). Where something else has inherited the output, input ends when
  * the program has exited and nobody has written for `exitGrace`. A write to a program that has closed its input fails with
- * `Reset`, and ends the connection at the latest `exitGrace` afterwards; what the program had said until then is read first.
+ * `Reset`, and so does each that follows; reading goes on to the end of its output, which then ends the connection.
  *
  * **Example** (Asking a program)
  *

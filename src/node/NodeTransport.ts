@@ -78,17 +78,21 @@ export const layerNetworkWith = (options?: NodeOptions): Layer.Layer<Network, ne
  * `fifo:` opens what is read first and then what is written, and is there when somebody is at the other end of each. No
  * thread waits for that: the pipes are opened non-blocking, and looked at every 16 milliseconds at the latest. With nobody
  * there it fails with `TimedOut` after `connectTimeout` (30 seconds); an interruption closes what was open so far. What is
- * not there is `NotFound`, what may not be opened `PermissionDenied`, and what is no pipe `InvalidOption`, all at once.
+ * not there is `NotFound`, what may not be opened `PermissionDenied`, and what is no pipe `InvalidOption`, all at once and
+ * also when a path comes to that while it is waited for.
  * The end of input is that nobody has the pipe open for writing any more, and it is final: whoever opens it later is not
- * heard. That nobody reads any more is a `Reset`, told by the next write or the one that waits.
+ * heard. That nobody reads any more is a `Reset`, told by the next write or the one that waits; where another pipe is read,
+ * that goes on to its own end, which then ends the connection.
  *
  * `fd:` takes over descriptors that the process was started with or has opened. From then on they are the connection's,
  * which closes them when it ends, whatever they are; 0 to 2 end as with `stdio:`, and standard output is guarded where it
- * is one of them. An open that fails leaves them open, unless Node refuses the second of two: then the first is closed. A
- * number that is not open is `NotFound`, one that another connection has is `Busy`, and one that cannot do what it is to
- * do is `Unsupported`: a folder, a datagram socket, one that is open for the other direction alone (where `/proc` tells;
- * elsewhere its first use fails), or a pipe or a file for both directions. Leave the number alone while the connection
- * has it: another stream of Node on the same one would take its bytes.
+ * is one of them. An open that fails leaves them open. A number that is not open is `NotFound`, one that another connection
+ * has is `Busy`, and one that cannot do what it is to do is `Unsupported`: a folder, a datagram socket, one that is open
+ * for the other direction alone (where `/proc` tells; elsewhere its first use fails), or a pipe or a file for both
+ * directions. Of two, the one that is read is still read to its end where the other takes no more, and that end ends the
+ * connection. Leave the number alone while the connection has it: another stream of Node on the same one would take its
+ * bytes, and whoever closes it makes `Disconnected` of the next write, and of the next read of a file; a read of a pipe
+ * or socket may wait for ever then.
  *
  * `serial:` needs the package `serialport` and the main thread: see `NodeSerial`.
  *

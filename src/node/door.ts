@@ -1,7 +1,6 @@
 /**
  * What a door of this machine is: how one kind of endpoint is connected to and listened on.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { AddressResolver } from "effect/net/AddressResolver"
 import type * as Scope from "effect/Scope"
@@ -57,22 +56,6 @@ export const noListening = (
 
 /** What is only read has an end of its own from the beginning: a write fails, and reading goes on. */
 export const endWriting = (transport: SocketTransport): Effect.Effect<void> => Effect.ignore(transport.halfClose)
-
-/** What opens at once or later, within the time that connecting may take; with no time, not at all. */
-export const withinConnectTimeout = <A, R>(
-  opening: Effect.Effect<A, TransportError.TransportError, R>,
-  endpoint: Endpoint.Endpoint,
-  { connectTimeout }: ResolvedNodeOptions
-): Effect.Effect<A, TransportError.TransportError, R> => {
-  const timedOut = Effect.suspend(() =>
-    Effect.fail(
-      TransportError.make("open", Endpoint.format(endpoint), new TransportError.TimedOut({ phase: "connect" }))
-    )
-  )
-  return Duration.isZero(connectTimeout)
-    ? timedOut
-    : Effect.timeoutOrElse(opening, { duration: connectTimeout, orElse: () => timedOut })
-}
 
 /** The typed error of a native one. */
 export const failedAt =

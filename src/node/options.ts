@@ -4,6 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
+import { connectTimeoutOf } from "../connectTimeout.ts"
 import { durationOf, isCount } from "../internal/check.ts"
 import * as Transport from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
@@ -51,7 +52,7 @@ export interface ChildOptions {
    * What becomes of its standard error, on which it never blocks because of us. `"inherit"` (default): it goes where ours
    * does, as with every program that is started from a shell. `"ignore"`: nowhere. `"keep"`: the last 64 KiB are kept. As
    * `"keep"`, `"log"` besides logs each line (cut after 4096 characters), and a function is called with each piece as it
-   * comes; it must not throw.
+   * comes; one that throws or rejects is called no more, and its failure is logged as an error.
    */
   readonly stderr?: "inherit" | "ignore" | "keep" | "log" | ((chunk: Uint8Array) => void) | undefined
   /** How long it may take to end once its input is closed, before SIGTERM. Default 2 seconds, as MCP's hosts do. */
@@ -114,8 +115,7 @@ export const resolveNodeOptions = Effect.fnUntraced(function*(
   if (given.localAddress !== undefined && Net.isIP(given.localAddress) === 0) {
     return yield* refuse("localAddress", "an IP address", given.localAddress)
   }
-  const connectTimeout = durationOf(given.connectTimeout ?? "30 seconds")
-  if (connectTimeout === undefined) return yield* refuse("connectTimeout", "a finite duration", given.connectTimeout)
+  const connectTimeout = yield* connectTimeoutOf(given.connectTimeout, failure)
   const keepAlive = given.keepAlive === undefined ? undefined : durationOf(given.keepAlive)
   if (given.keepAlive !== undefined && (keepAlive === undefined || Duration.toMillis(keepAlive) < 1000)) {
     return yield* refuse("keepAlive", "a duration of at least one second", given.keepAlive)

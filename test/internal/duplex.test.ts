@@ -634,6 +634,123 @@ describe("Duplex: ending", () => {
   })
 })
 
+describe("Duplex: of which our direction is refused", () => {
+  it("fails whoever writes or ends, and is read to the end of its input, which is its own", () => {
+    const { duplex, medium, news, port } = open()
+    medium.takesAtOnce = false
+    const [begun, waiting, flush] = [writeOf(9), writeOf(11), writeOf(0)]
+    const [half, released] = [waiter(), waiter()]
+    duplex.write(begun.write)
+    duplex.write(waiting.write)
+    duplex.flush(flush.write)
+    duplex.halfClose(half.resume)
+    duplex.awaitReleased(released.resume)
+    port.refused("gone")
+    assert.deepStrictEqual([begun.came, waiting.came], [["Broken Unknown"], ["Broken NotSent"]])
+    assert.deepStrictEqual([flush.came, half.came, released.came], [["Broken Unknown"], ["Broken"], []])
+    assert.deepStrictEqual([duplex.lostBytes, duplex.outputBytes], [9, 0])
+
+    const [later, late] = [writeOf(2), writeOf(0)]
+    assert.isFalse(duplex.writeNow(bytes(1)))
+    assert.isUndefined(duplex.writeThrough([bytes(5)], 5))
+    duplex.write(later.write)
+    duplex.flush(late.write)
+    assert.deepStrictEqual([later.came, late.came], [["Broken NotSent"], ["Broken Unknown"]])
+    assert.deepStrictEqual(duplex.writeFault, { _tag: "Broken", cause: "gone" })
+    port.refused("again")
+    port.drained()
+
+    port.data(bytes(10))
+    assert.deepStrictEqual(duplex.poll(), [bytes(10)])
+    duplex.endReading()
+    port.data(bytes(2))
+    assert.deepStrictEqual(news(), ["resume", "suspend", "resume"])
+    assert.strictEqual(medium.written.length, 1)
+    port.end()
+    assert.deepStrictEqual(news(), ["release"])
+    assert.deepStrictEqual(duplex.poll(), [bytes(2)])
+    assert.strictEqual(duplex.poll(), EndOfInput)
+    port.released()
+    assert.deepStrictEqual(released.came, ["Broken"])
+    assert.deepStrictEqual(duplex.fault, { _tag: "Broken", cause: "gone" })
+    assert.strictEqual(duplex.lostBytes, 9)
+  })
+
+  it("within the write that finds out has not taken it", () => {
+    for (const isLarge of [true, false]) {
+      const { duplex, medium, port } = open()
+      Object.defineProperty(medium, "takesAtOnce", {
+        get: () => {
+          port.refused("gone")
+          return false
+        }
+      })
+      if (isLarge) assert.isFalse(duplex.writeThrough([bytes(5)], 5))
+      else {
+        duplex.writeNow(bytes(3))
+        duplex.flushNow()
+      }
+      assert.deepStrictEqual([duplex.life, duplex.outputFault?._tag], ["open", "Broken"])
+      assert.deepStrictEqual([duplex.lostBytes, duplex.outputBytes], [isLarge ? 5 : 3, 0])
+    }
+  })
+
+  it("is closed at once, with a failure where that lost what was accepted", () => {
+    for (const isLost of [true, false]) {
+      const { duplex, medium, news, port } = open()
+      medium.takesAtOnce = false
+      if (isLost) duplex.writeNow(bytes(1))
+      port.refused("gone")
+      duplex.close("close", undefined)
+      const flushed = waiter()
+      duplex.awaitFlushed(flushed.resume)
+      assert.deepStrictEqual(flushed.came, [isLost ? "Broken" : "success"])
+      assert.deepStrictEqual(news(), ["resume", "release"])
+      assert.deepStrictEqual(duplex.poll(), closedBy("close"))
+    }
+  })
+
+  it("is aborted as any other, and breaks by what breaks its input", () => {
+    for (const end of ["abort", "broken"] as const) {
+      const { duplex, news, port } = open()
+      port.refused("gone")
+      if (end === "abort") duplex.abort(closedBy("abort"))
+      else port.broken("reset")
+      const fault = end === "abort" ? closedBy("abort") : { _tag: "Broken", cause: "reset" }
+      assert.deepStrictEqual(duplex.poll() as unknown, fault)
+      assert.deepStrictEqual(duplex.writeFault as unknown, fault)
+      assert.deepStrictEqual(news(), ["resume", end === "abort" ? "reset" : "release"])
+    }
+  })
+
+  it("is broken where nothing is left to read or nobody reads, and nothing to it where all was sent", () => {
+    const ended = open()
+    ended.port.end()
+    ended.port.refused("gone")
+    assert.deepStrictEqual([ended.duplex.life, ended.duplex.fault?._tag], ["ended", "Broken"])
+
+    const closing = open()
+    closing.duplex.close("close", undefined)
+    closing.port.refused("gone")
+    assert.deepStrictEqual([closing.duplex.life, closing.duplex.fault?._tag], ["ended", "Broken"])
+
+    const finished = open()
+    finished.duplex.halfClose(() => {})
+    finished.port.finished()
+    finished.port.refused("gone")
+    finished.port.end()
+    assert.deepStrictEqual([finished.duplex.life, finished.duplex.fault], ["ended", undefined])
+  })
+
+  it("as its answer to the peer's end closes it by that end", () => {
+    const { duplex, news, port } = open({ onPeerEnd: "close" })
+    port.refused("gone")
+    port.end()
+    assert.deepStrictEqual(news(), ["resume", "release"])
+    assert.strictEqual(duplex.poll(), EndOfInput)
+  })
+})
+
 describe("Duplex: input that is lent", () => {
   const borrower = (borrow: (chunk: Uint8Array) => boolean, borrowMax = Infinity) => {
     const batches: Array<number> = []

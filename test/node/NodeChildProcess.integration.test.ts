@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Fiber, Logger, Option, References, type Scope } from "effect"
+import { Cause, Effect, Fiber, Logger, Option, References, Result, type Scope } from "effect"
 import { Connection, Endpoint, Network, TestTransport, Transport, type TransportError } from "effect-transport"
 import { NodeChildProcess, NodeTransport } from "effect-transport/node"
 import { randomBytes } from "node:crypto"
@@ -8,6 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setImmediate as nextTurn } from "node:timers/promises"
 import { children } from "../support/children.ts"
+import { leavesNothing } from "../support/residue.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
 const { open } = NodeChildProcess
@@ -80,6 +81,43 @@ describe("exec: as a connection", () => {
   )
 
   live(
+    "gives arguments as they are through its string as well, and a program whose name needs quotes",
+    Effect.gen(function*() {
+      const path = yield* folder
+      const command = join(path, `a "b" 'c' $d \\ #\n`)
+      writeFileSync(command, `#!/bin/sh\nfor arg; do printf '%s\\0' "$arg"; done`, { mode: 0o755 })
+      const args = [
+        "",
+        " ",
+        "\n",
+        "\t",
+        "-",
+        "--",
+        "'",
+        "''",
+        "\"",
+        "\\",
+        "\\\\",
+        "a\\",
+        "\\'",
+        "$(id)",
+        "`id`",
+        "~",
+        "a;b",
+        "%s",
+        "ü",
+        "😀"
+      ]
+      for (const given of [[], [""], ["", ""], args, args.toReversed(), [args.join("")], [args.join(" ")]]) {
+        const endpoint = Endpoint.format(program(command, ...given)) as `exec:${string}`
+        const { exit, transport } = yield* open(endpoint, { child: patient })
+        assert.strictEqual(yield* readAll(transport), given.map((arg) => `${arg}\0`).join(""))
+        assert.deepStrictEqual(yield* exit, exited(0))
+      }
+    })
+  )
+
+  live(
     "is opened by its string over a network, and known by its transport",
     Effect.gen(function*() {
       const { connect } = yield* Network.Network
@@ -147,12 +185,68 @@ describe("exec: that ends", () => {
   )
 
   live(
-    "by closing its input goes on to be read for a time when a write meets that",
+    "by closing its input fails the writes, and is read for as long as it speaks",
     Effect.gen(function*() {
-      const { transport } = yield* opened(sh("exec <&-; echo closed; exec sleep 1000"), soon)
+      const cwd = yield* folder
+      const { exit, transport } = yield* opened(
+        sh("exec <&-; echo closed; until [ -e go ]; do sleep 0.01; done; head -c 1000000 /dev/zero; echo last"),
+        { ...patient, cwd, exitGrace: 0 },
+        { readMark: 100 }
+      )
       assert.strictEqual(yield* readText(transport, 7), "closed\n")
-      yield* Effect.ignore(transport.write(bytes("x")))
+      const refused = yield* Effect.flip(Effect.andThen(transport.write(bytes("x")), transport.flush))
+      assert.strictEqual(refused.reason._tag, "Reset")
+      for (const length of [1, 100_000]) {
+        const { delivery, reason } = yield* Effect.flip(transport.write(new Uint8Array(length)))
+        assert.deepStrictEqual([reason._tag, delivery], ["Reset", "NotSent"])
+      }
+      assert.strictEqual((yield* failureOf(transport.halfClose))._tag, "Reset")
+      writeFileSync(join(cwd, "go"), "")
+      const came = yield* readAll(transport)
+      assert.deepStrictEqual([came.length, came.slice(-5)], [1_000_005, "last\n"])
+      assert.deepStrictEqual(yield* exit, exited(0))
       assert.strictEqual((yield* failureOf(transport.closed))._tag, "Reset")
+    })
+  )
+
+  live(
+    "by closing its input, and then with a status, says the status",
+    Effect.gen(function*() {
+      const cwd = yield* folder
+      const { transport } = yield* opened(
+        sh("exec <&-; echo closed; until [ -e go ]; do sleep 0.01; done; exit 3"),
+        { ...patient, cwd }
+      )
+      yield* readText(transport, 7)
+      yield* Effect.flip(Effect.andThen(transport.write(bytes("x")), transport.flush))
+      const waiting = yield* Effect.forkChild(failureOf(transport.closed), { startImmediately: true })
+      writeFileSync(join(cwd, "go"), "")
+      const detail = "the program ended with status 3"
+      assert.deepInclude(yield* failureOf(readAll(transport)), { _tag: "Disconnected", detail })
+      assert.deepInclude(yield* Fiber.join(waiting), { _tag: "Disconnected", detail })
+      assert.deepInclude(yield* failureOf(transport.write(bytes("x"))), { _tag: "Disconnected", detail })
+    })
+  )
+
+  live(
+    "by closing its input is closed, aborted and left like any other",
+    Effect.gen(function*() {
+      const refused = Effect.gen(function*() {
+        const child = yield* opened(sh("exec <&-; echo closed; exec sleep 1000"), { ...patient, endTimeout: 0 })
+        yield* readText(child.transport, 7)
+        yield* Effect.flip(Effect.andThen(child.transport.write(bytes("x")), child.transport.flush))
+        return child
+      })
+      const one = yield* refused
+      const reading = yield* Effect.forkChild(failureOf(readAll(one.transport)), { startImmediately: true })
+      assert.strictEqual((yield* failureOf(one.transport.close))._tag, "Reset")
+      assert.strictEqual((yield* Fiber.join(reading))._tag, "Closed")
+      assert.deepStrictEqual(yield* one.exit, killed("SIGTERM"))
+      const other = yield* refused
+      yield* other.transport.abort
+      assert.strictEqual((yield* failureOf(other.transport.closed))._tag, "Closed")
+      const { exit } = yield* Effect.scoped(refused)
+      assert.deepStrictEqual(yield* exit, killed("SIGTERM"))
     })
   )
 
@@ -401,6 +495,119 @@ describe("exec: that is ended", () => {
   )
 })
 
+describe("exec: many at once", () => {
+  const before = children()
+
+  live(
+    "a hundred that live together are each heard to the end, and none is left",
+    Effect.gen(function*() {
+      const script = "read line; echo \"got $line\"; cat >/dev/null; echo \"late $1\"; exit $1"
+      const numbers = Array.from({ length: 100 }, (_, i) => i)
+      const using = Effect.gen(function*() {
+        const all = yield* Effect.forEach(numbers, (i) => opened(program("sh", "-c", script, "sh", String(i))))
+        // Not before all are there: each of them has got a descriptor of every other, were it not closed in it.
+        const seen = yield* Effect.forEach(all, ({ exit, outputEnded, transport }, i) =>
+          Effect.gen(function*() {
+            yield* transport.write(bytes(`${i}\n`))
+            assert.strictEqual(yield* readText(transport, `got ${i}\n`.length), `got ${i}\n`)
+            yield* transport.halfClose
+            const rest = `late ${i}\n`
+            assert.strictEqual(yield* readText(transport, rest.length), rest)
+            const how = yield* Effect.exit(readAll(transport))
+            assert.strictEqual(how._tag, i === 0 ? "Success" : "Failure")
+            yield* outputEnded
+            yield* Effect.exit(transport.closed)
+            return yield* exit
+          }), { concurrency: "unbounded" })
+        assert.deepStrictEqual(seen, numbers.map(exited))
+      })
+      yield* Effect.scoped(using)
+      assert.deepStrictEqual(children(), before)
+    })
+  )
+
+  it.live("a storm of those that end at once leaves nothing, and no end of any is missed", () =>
+    Effect.provideService(
+      leavesNothing(200, (i) =>
+        Effect.scoped(Effect.gen(function*() {
+          const { exit, outputEnded, stderr, transport } = yield* opened(sh(`printf ${i} >&2; exit ${i % 2}`), {
+            ...patient,
+            stderr: "keep"
+          })
+          // What they are waited for by, and whether at all, must make no difference.
+          const ends = [
+            exit,
+            outputEnded,
+            Effect.exit(transport.close),
+            Effect.exit(readAll(transport)),
+            transport.abort
+          ]
+          yield* ends[i % ends.length]!
+          if (i % 3 === 0) return
+          const status = yield* exit
+          assert.isTrue(status._tag === "Killed" || status.code === i % 2)
+          yield* Effect.exit(transport.close)
+          if (i % ends.length < 4) assert.strictEqual(text(yield* stderr), String(i))
+        }))),
+      References.MinimumLogLevel,
+      "None"
+    ), 60_000)
+
+  live(
+    "interrupted at any step between their start and their first bytes, are not left behind",
+    Effect.gen(function*() {
+      for (let steps = 0; steps < 60; steps++) {
+        const using = yield* Effect.forkChild(
+          Effect.scoped(Effect.gen(function*() {
+            const { transport } = yield* opened(sh("trap '' TERM; exec cat"), soon)
+            yield* transport.write(bytes("x".repeat(100_000)))
+            yield* Transport.readExactly(transport, 200_000)
+          })),
+          { startImmediately: steps % 2 === 0 }
+        )
+        for (let i = 0; i < steps; i++) yield* steps % 3 === 0 ? Effect.promise(() => nextTurn()) : Effect.yieldNow
+        yield* Fiber.interrupt(using)
+      }
+      assert.deepStrictEqual(children(), before)
+    })
+  )
+})
+
+describe("exec: with another that has inherited", () => {
+  live(
+    "its output, which stays with the other: input ends all the same, and the other is not told to end",
+    Effect.gen(function*() {
+      const cwd = yield* folder
+      // It writes on to where nobody reads any more, and says by a file that it was not killed.
+      const script = "(trap '' PIPE; until [ -e go ]; do sleep 0.01; done; echo late; : > done) & echo $!"
+      const { exit, transport } = yield* opened(sh(script), { ...soon, cwd, stderr: "ignore" })
+      const pid = Number(yield* readAll(transport))
+      assert.isAbove(pid, 0)
+      assert.deepStrictEqual(yield* exit, exited(0))
+      yield* transport.close
+      yield* transport.closed
+      writeFileSync(join(cwd, "go"), "")
+      while (!existsSync(join(cwd, "done"))) yield* Effect.promise(() => nextTurn())
+    })
+  )
+
+  live(
+    "its input: what is written after its exit is refused by name, and the other is still heard",
+    Effect.gen(function*() {
+      const cwd = yield* folder
+      const script = "exec 3<&0; (until [ -e go ]; do sleep 0.01; done; cat <&3; echo heard) & echo gone"
+      const { exit, transport } = yield* opened(sh(script), { ...patient, cwd })
+      assert.strictEqual(yield* readText(transport, 5), "gone\n")
+      assert.deepStrictEqual(yield* exit, exited(0))
+      const refused = yield* Effect.flip(Effect.andThen(transport.write(bytes("lost")), transport.flush))
+      assert.strictEqual(refused.reason._tag, "Reset")
+      writeFileSync(join(cwd, "go"), "")
+      assert.strictEqual(yield* readAll(transport), "heard\n")
+      assert.strictEqual((yield* failureOf(transport.closed))._tag, "Reset")
+    })
+  )
+})
+
 describe("exec: standard error", () => {
   const noisy = sh("head -c 1000000 /dev/zero | tr '\\0' 'e' >&2; printf last >&2; echo done")
 
@@ -433,6 +640,42 @@ describe("exec: standard error", () => {
       assert.strictEqual(came, 1_000_004)
     })
   )
+
+  const failing: Record<string, (chunk: Uint8Array) => void | Promise<void>> = {
+    throws: () => {
+      throw new Error("the user's own")
+    },
+    rejects: () => Promise.reject(new Error("the user's own"))
+  }
+  for (const [how, fail] of Object.entries(failing)) {
+    live(
+      `goes no more to a function that ${how}, which is logged once and harms nothing`,
+      Effect.gen(function*() {
+        const logged: Array<string> = []
+        const logger = Logger.make<unknown, void>(({ cause, logLevel }) => {
+          logged.push(`${logLevel} ${Cause.pretty(cause)}`)
+        })
+        yield* Effect.gen(function*() {
+          let calls = 0
+          const child = yield* opened(sh("printf one >&2; read line; printf two >&2; echo done"), {
+            ...patient,
+            stderr: (chunk) => {
+              calls++
+              return fail(chunk)
+            }
+          })
+          while (logged.length === 0) yield* Effect.promise(() => nextTurn())
+          yield* child.transport.write(bytes("go on\n"))
+          assert.strictEqual(yield* readAll(child.transport), "done\n")
+          yield* child.transport.close
+          assert.strictEqual(text(yield* child.stderr), "onetwo")
+          assert.strictEqual(calls, 1)
+          assert.strictEqual(logged.length, 1)
+          assert.match(logged[0]!, /^Error Error: the user's own/)
+        }).pipe(Effect.provide(Logger.layer([logger])), Effect.provideService(References.MinimumLogLevel, "All"))
+      })
+    )
+  }
 
   live(
     "goes to the log line by line, and the last one without its end",
@@ -477,6 +720,26 @@ describe("exec: that cannot be opened", () => {
       for (const [endpoint, child, expected] of cases) {
         assert.deepInclude(yield* failureOf(opened(endpoint, child)), expected)
       }
+    })
+  )
+
+  live(
+    "runs or refuses what is executable and of no known format, and never hangs on it",
+    Effect.gen(function*() {
+      const path = yield* folder
+      const file = (name: string, content: string) => {
+        writeFileSync(join(path, name), content, { mode: 0o755 })
+        return Effect.flatMap(
+          opened(program(`./${name}`), { ...patient, cwd: path, stderr: "ignore" }),
+          ({ transport }) => readAll(transport)
+        )
+      }
+      // Most C libraries give such a file to a shell, which runs the one and not the other.
+      const script = yield* Effect.result(file("script", "echo from a script\n"))
+      if (Result.isSuccess(script)) assert.strictEqual(script.success, "from a script\n")
+      else assert.strictEqual(script.failure.reason._tag, "Unsupported")
+      const garbage = yield* failureOf(file("garbage", "\x7fELF\0\x01\x02 no program"))
+      assert.include(["Disconnected", "Unsupported"], garbage._tag)
     })
   )
 

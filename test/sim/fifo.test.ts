@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Duration, Effect, Exit, Fiber } from "effect"
 import { Connection, Transport } from "effect-transport"
 import { Sim, SimError, World } from "effect-transport/sim"
 import { both, bytes, connect, readAll, seeds, seen, text, waits } from "../support/simWorld.ts"
@@ -60,6 +60,90 @@ describe("fifo", () => {
       }),
       ["", "end"]
     )
+  })
+
+  it("an open with nobody at the other end is TimedOut in its time, 30 seconds by default, and leaves nothing", () => {
+    for (const [connectTimeout, millis] of [[undefined, 30_000], ["2 seconds", 2000], [0, 0]] as const) {
+      for (const ends of ["read=/a", "write=/a", "read=/b&write=/a"]) {
+        seeds(
+          Effect.gen(function*() {
+            const { machine } = yield* piped
+            return yield* machine.run(Effect.gen(function*() {
+              const [took, how] = yield* Effect.timed(
+                seen(connect(`fifo:?${ends}`, { connectTimeout } as Transport.TransportOptions))
+              )
+              const others = ["fifo:?read=/a", "fifo:?write=/a"].map((endpoint) =>
+                Effect.flatMap(
+                  Effect.forkScoped(connect(endpoint)),
+                  (opening) => Effect.tap(waits(opening), Fiber.interrupt(opening))
+                )
+              )
+              return [how, Duration.toMillis(took), yield* Effect.all(others)]
+            }))
+          }),
+          ["TimedOut connect", millis, [true, true]],
+          3
+        )
+      }
+    }
+  })
+
+  it("an open that meets its limit at the moment in which the other end comes leaves no end open", () => {
+    seeds(
+      Effect.gen(function*() {
+        const { machine } = yield* piped
+        return yield* machine.run(Effect.gen(function*() {
+          const limit = { connectTimeout: "1 second" } as Transport.TransportOptions
+          const opening = yield* Effect.forkScoped(seen(Effect.scoped(connect("fifo:?read=/a", limit))))
+          yield* Effect.sleep("1 second")
+          const other = yield* Effect.forkScoped(seen(Effect.scoped(connect("fifo:?write=/a", limit))))
+          yield* both(Fiber.await(opening), Fiber.await(other))
+          return yield* waits(yield* Effect.forkScoped(connect("fifo:?write=/a")))
+        }))
+      }),
+      true,
+      50
+    )
+  })
+
+  it("a limit that is none is refused by name", () => {
+    seeds(
+      Effect.flatMap(piped, ({ machine }) =>
+        machine.run(Effect.map(
+          Effect.flip(connect("fifo:?read=/a", { connectTimeout: "soon" } as Transport.TransportOptions)),
+          ({ message }) => message
+        ))),
+      `open fifo:?read=/a: connectTimeout must be a finite duration, and is "soon"`,
+      1
+    )
+  })
+
+  it("whose reader goes away fails the writes, at once or while they wait, and is read to its own end", () => {
+    for (const isWaiting of [true, false]) {
+      seeds(
+        Effect.gen(function*() {
+          const { machine } = yield* piped
+          return yield* machine.run(Effect.gen(function*() {
+            const [transport, reader, writer] = yield* Effect.all(
+              [connect("fifo:?read=/a&write=/b"), connect("fifo:?read=/b"), connect("fifo:?write=/a")],
+              { concurrency: "unbounded" }
+            )
+            yield* reader.pause
+            const write = seen(Effect.andThen(transport.write(new Uint8Array(large)), transport.flush))
+            const waiting = isWaiting ? yield* Effect.forkScoped(write) : undefined
+            yield* Effect.sleep(10)
+            yield* reader.abort
+            yield* Effect.sleep(10)
+            const how = waiting === undefined ? yield* write : yield* Fiber.join(waiting)
+            yield* Effect.forkScoped(Effect.andThen(writer.write(new Uint8Array(large).fill(65)), writer.close))
+            const late = yield* seen(transport.write(bytes("late")))
+            const [all, end] = yield* readAll(transport)
+            return [how, late, all!.length, end, yield* seen(transport.closed)]
+          }))
+        }),
+        ["Reset", "Reset", large, "end", "Reset"]
+      )
+    }
   })
 
   it("two programs that open two pipes crosswise talk, half-close and end", () => {

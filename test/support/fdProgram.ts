@@ -1,11 +1,11 @@
 /**
  * A program on descriptors that it was given: see `fd.integration.test.ts`. What it has to say it prints, one line each.
  */
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Effect, Exit, Fiber, References } from "effect"
 import { Connection, Network, Transport, type TransportError } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { TransportLaws } from "effect-transport/testing"
-import { readdirSync, writeSync } from "node:fs"
+import { closeSync, openSync, readdirSync, writeSync } from "node:fs"
 
 const say = (line: string): Effect.Effect<void> => Effect.sync(() => writeSync(1, `${line}\n`))
 
@@ -60,6 +60,62 @@ const programs: Record<string, Effect.Effect<unknown, TransportError.TransportEr
     yield* transport.halfClose
     yield* say(`read ${new TextDecoder().decode(yield* Transport.readUntilEnd(transport))}`)
   })),
+  /** Reads to the end by the second endpoint, after the first was refused. */
+  afterwards: Effect.scoped(Effect.gen(function*() {
+    yield* say(`${args[0]}: ${yield* outcome(Effect.scoped(connect(args[0]!)))}`)
+    yield* turns
+    yield* say(`open: ${["30", "31"].filter(isOpen).join()}`)
+    yield* say(`read ${new TextDecoder().decode(yield* Transport.readUntilEnd(yield* connect(args[1]!)))}`)
+  })),
+  /** Somebody else closes a descriptor of the connection. */
+  closedMeanwhile: Effect.gen(function*() {
+    yield* Effect.scoped(Effect.gen(function*() {
+      const transport = yield* connect(args[0]!, { readMark: 1 })
+      if (args[2] !== undefined) yield* say(`read ${(yield* Transport.readExactly(transport, 1)).length}`)
+      closeSync(Number(args[1]))
+      if (args[2] === undefined) {
+        yield* say(`write: ${yield* outcome(Effect.andThen(transport.write(new Uint8Array(1)), transport.flush))}`)
+        yield* say(`again: ${yield* outcome(transport.write(new Uint8Array(1)))}`)
+      }
+      yield* say(`rest: ${yield* outcome(Transport.readUntilEnd(transport))}`)
+      yield* say(`closed: ${yield* outcome(transport.closed)}`)
+    }))
+    yield* turns
+    yield* say(`open: ${["30", "31"].filter(isOpen).join()}`)
+  }),
+  /** Somebody else closes the descriptor that a read waits on: nobody tells the reader, but it can be ended. */
+  closedUnderRead: Effect.scoped(Effect.gen(function*() {
+    for (const end of ["close", "abort"] as const) {
+      const fd = end === "close" ? "30" : "31"
+      const transport = yield* connect(`fd:${fd},`)
+      const reading = yield* Effect.forkChild(outcome(Transport.readUntilEnd(transport)), { startImmediately: true })
+      yield* turns
+      closeSync(Number(fd))
+      yield* turns
+      yield* say(`${end}: ${yield* outcome(transport[end])}`)
+      yield* say(yield* Fiber.join(reading))
+      yield* Effect.exit(transport.closed)
+    }
+  })),
+  /** Somebody else closes a descriptor of the connection, and the number is given to another file. */
+  replaced: Effect.gen(function*() {
+    yield* Effect.scoped(Effect.gen(function*() {
+      yield* connect(args[0]!)
+      closeSync(30)
+      while (openSync(args[1]!, "r") < 30);
+    }))
+    yield* turns
+    yield* say(`open: ${isOpen("30")}`)
+  }),
+  /** Reads on where the other descriptor takes no more. */
+  refused: Effect.scoped(Effect.gen(function*() {
+    const transport = yield* connect(args[0]!)
+    yield* say(`write: ${yield* outcome(Effect.forever(transport.write(new Uint8Array(10_000))))}`)
+    yield* say(`flush: ${yield* outcome(transport.flush)}`)
+    yield* say(`half-close: ${yield* outcome(transport.halfClose)}`)
+    yield* say(`read ${(yield* Transport.readUntilEnd(transport)).length}`)
+    yield* say(`closed: ${yield* outcome(transport.closed)}`)
+  })),
   /** Writes until it cannot. */
   flood: Effect.scoped(Effect.gen(function*() {
     const transport = yield* connect(args[0]!)
@@ -94,4 +150,7 @@ const programs: Record<string, Effect.Effect<unknown, TransportError.TransportEr
   })
 }
 
-await Effect.runPromise(programs[name]!.pipe(Effect.provide(NodeTransport.layerNetwork)))
+await Effect.runPromise(programs[name]!.pipe(
+  Effect.provide(NodeTransport.layerNetwork),
+  Effect.provideService(References.MinimumLogLevel, "None")
+))

@@ -18,6 +18,7 @@ import { divertPrints, guard } from "./guard.ts"
 import {
   AbsentReading,
   AbsentWriting,
+  describeKind,
   type DescriptorKind,
   HalvesWire,
   isSameSocket,
@@ -25,7 +26,8 @@ import {
   kindOf,
   openReading,
   openSocket,
-  openWriting
+  openWriting,
+  undoReading
 } from "./halves.ts"
 
 /** What is read and what is written; at least one of the two, and they may be the same. */
@@ -73,6 +75,8 @@ export const connectDescriptors = (
 interface Claim {
   readonly fd: number
   readonly kind: DescriptorKind
+  /** What was behind it at first. */
+  readonly file: Fs.Stats
   /** The halves of its connection that have it. */
   halves: number
   /** The connection is to end it. */
@@ -107,9 +111,10 @@ const claim = (fd: number, name: string): Effect.Effect<Claim, TransportError.Tr
         catch: (cause) => failure(new TransportError.NotFound({ what }), cause)
       })
       if (kind === undefined) {
-        return yield* failure(new TransportError.Unsupported({ feature: `this kind of ${what}` }))
+        const feature = `a connection over ${what}, ${describeKind(fd)},`
+        return yield* failure(new TransportError.Unsupported({ feature }))
       }
-      const claim: Claim = { fd, kind, halves: 0, endsIt: false, isSpent: false }
+      const claim: Claim = { fd, kind, file: Fs.fstatSync(fd), halves: 0, endsIt: false, isSpent: false }
       claims.set(fd, claim)
       return claim
     }),
@@ -167,7 +172,7 @@ const openHalves = (input: Claim | undefined, output: Claim | undefined): OpenWi
     const writing = output === undefined ? new AbsentWriting() : openWriting(output.fd, output.kind, letGo(output))
     return (port) => new HalvesWire(reading, writing, port)
   } catch (cause) {
-    reading.close()
+    undoReading(reading)
     throw cause
   }
 }
@@ -182,7 +187,7 @@ const take = (claim: Claim): void => {
 const letGo = (claim: Claim) => (isLeftOpen: boolean): void => {
   if (--claim.halves > 0 || !claim.endsIt) return
   if (isStandard(claim.fd)) return vacate(claim.fd)
-  if (isLeftOpen) close(claim.fd)
+  if (isLeftOpen) close(claim)
   drop(claim)
 }
 
@@ -200,9 +205,11 @@ const vacate = (fd: number): void => {
   }
 }
 
-const close = (fd: number): void => {
+const close = ({ fd, file }: Claim): void => {
   try {
-    Fs.closeSync(fd)
+    const { dev, ino } = Fs.fstatSync(fd)
+    // Else somebody closed it before us, and the number is another's by now.
+    if (dev === file.dev && ino === file.ino) Fs.closeSync(fd)
   } catch (cause) {
     // Somebody closed it before us.
     if (codeOf(cause) !== "EBADF") throw cause
@@ -221,7 +228,13 @@ const openingReasonOf = (cause: unknown, name: string): TransportError.Reason =>
   }
 }
 
-const standingReasonOf = (cause: unknown, name: string): TransportError.Reason =>
-  codeOf(cause) === "EIO"
-    ? new TransportError.Disconnected({ detail: "the terminal or device is gone" })
-    : reasonOf(cause, { operation: "read", what: name })
+const standingReasonOf = (cause: unknown, name: string): TransportError.Reason => {
+  switch (codeOf(cause)) {
+    case "EIO":
+      return new TransportError.Disconnected({ detail: "the terminal or device is gone" })
+    case "EBADF":
+      return new TransportError.Disconnected({ detail: "somebody else closed the descriptor" })
+    default:
+      return reasonOf(cause, { operation: "read", what: name })
+  }
+}

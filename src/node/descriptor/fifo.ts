@@ -7,11 +7,12 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
+import { withinConnectTimeout } from "../../connectTimeout.ts"
 import * as Endpoint from "../../Endpoint.ts"
 import { inOwnScope } from "../../ownScope.ts"
 import * as TransportError from "../../TransportError.ts"
 import * as Wire from "../../Wire.ts"
-import { type Door, endWriting, noListening, withinConnectTimeout } from "../door.ts"
+import { type Door, endWriting, noListening } from "../door.ts"
 import { codeOf, reasonOf } from "../nativeError.ts"
 import {
   AbsentReading,
@@ -78,7 +79,14 @@ const openEnds = Effect.fnUntraced(function*(
 /** Opens what can be opened now. True when all ends are open, and somebody is at the other end of each. */
 const lookAround = ({ read, write }: Endpoint.FifoEndpoint, ends: Ends): boolean => {
   // First, since it never has to wait: two programs that open two pipes crosswise find each other.
-  if (read !== undefined) ends.reading ??= new FifoReading(openFifo("read", read))
+  if (read !== undefined) {
+    // Whoever comes now comes to what is at that path now.
+    if (ends.reading !== undefined && !ends.reading.hasWriter() && !ends.reading.isAt(read)) {
+      ends.reading.close()
+      ends.reading = undefined
+    }
+    ends.reading ??= new FifoReading(openFifo("read", read))
+  }
   if (write !== undefined) ends.writing ??= openWriter(write)
   return (read === undefined || ends.reading!.hasWriter()) && (write === undefined || ends.writing !== undefined)
 }
@@ -156,6 +164,7 @@ class FifoReading implements ReadingHalf {
         drained: unused,
         finished: unused,
         broken: (cause) => this.#report((port) => port.broken(cause)),
+        refused: unused,
         released: unused
       },
       () => {
@@ -179,6 +188,12 @@ class FifoReading implements ReadingHalf {
       if (codeOf(cause) === "EAGAIN") return true
       throw cause
     }
+  }
+
+  /** Whether the path still leads to it. */
+  isAt(path: string): boolean {
+    const [here, there] = [Fs.fstatSync(this.#fd), Fs.statSync(path)]
+    return here.dev === there.dev && here.ino === there.ino
   }
 
   attach(port: Wire.Port, released: () => void): void {

@@ -48,7 +48,8 @@ export class HalvesWire implements Wire {
       if (--left === 0) port.released()
     }
     reading.attach(port, released)
-    writing.attach(port, released)
+    // Where somebody else writes to us than reads from us, the one may be there without the other.
+    writing.attach(reading instanceof AbsentReading ? port : { ...port, broken: port.refused }, released)
   }
 
   write(chunks: ReadonlyArray<Uint8Array>, bytes: number): boolean {
@@ -129,13 +130,25 @@ export class AbsentWriting implements WritingHalf {
 /** What is behind a descriptor. `file` has devices too, such as the null device. */
 export type DescriptorKind = "pipe" | "socket" | "terminal" | "file"
 
-/** Nothing for what cannot be read and written as a stream of bytes, such as a folder; throws where nothing is open. */
+/** Nothing for what `describeKind` describes; throws where nothing is open. */
 export const kindOf = (fd: number): DescriptorKind | undefined => {
   const stats = Fs.fstatSync(fd)
   if (stats.isFIFO()) return "pipe"
   if (stats.isSocket()) return "socket"
   if (Tty.isatty(fd)) return "terminal"
   return stats.isFile() || stats.isCharacterDevice() || stats.isBlockDevice() ? "file" : undefined
+}
+
+/** What cannot be read and written as a stream of bytes, in words. */
+export const describeKind = (fd: number): string => {
+  if (Fs.fstatSync(fd).isDirectory()) return "a folder"
+  try {
+    // Such as anon_inode:[eventpoll], where it says it.
+    return Fs.readlinkSync(`/proc/self/fd/${fd}`).replace(/^anon_inode:\[?(.*?)\]?$/, "$1")
+  } catch (cause) {
+    if (!(cause instanceof Error)) throw cause
+    return "what is no stream of bytes"
+  }
 }
 
 /** Whether two descriptors are one socket, as a server that starts programs for its clients hands it to them. */
@@ -152,8 +165,17 @@ export const openReading = (fd: number, kind: DescriptorKind, letGo: LetGo): Rea
   kind === "file"
     ? new FileReading(fd, letGo)
     : kind === "terminal"
-    ? new StreamReading(notingEnd(fd, new Tty.ReadStream(fd, readOnly), letGo), false)
-    : new StreamReading(openSocket(fd, readOnly, letGo), true)
+    ? new StreamReading(notingEnd(fd, new Tty.ReadStream(fd, readOnly), letGo), fd, false)
+    : new StreamReading(openSocket(fd, readOnly, letGo), fd, true)
+
+/**
+ * Undoes `openReading` of a half that was never attached: its descriptor stays open, and may be opened again. Where Node has
+ * only one way to part with it, which is to close it, the handle stays with Node instead, unused, until the process ends.
+ */
+export const undoReading = (half: ReadingHalf): void => {
+  if (half instanceof StreamReading) half.forsake()
+  else half.close()
+}
 
 /** The descriptor as a half to write; as `openReading`. */
 export const openWriting = (fd: number, kind: DescriptorKind, letGo: LetGo): WritingHalf =>
@@ -204,9 +226,11 @@ const setBlocking = (socket: Net.Socket, isBlocking: boolean): void => {
 
 /** libuv opens a terminal anew, where it can, and leaves the descriptor that it was given. */
 const notingEnd = (fd: number, terminal: Net.Socket, letGo: LetGo): Net.Socket => {
-  const isLeftOpen = isStandard(fd) || (handleOf(terminal)?.fd ?? fd) !== fd
+  const isLeftOpen = isStandard(fd) || isOpenedAnew(terminal, fd)
   return terminal.once("close", () => letGo(isLeftOpen))
 }
+
+const isOpenedAnew = (stream: Net.Socket, fd: number): boolean => (handleOf(stream)?.fd ?? fd) !== fd
 
 /** 0 to 2 are there for as long as the process is: neither Node nor libuv closes them. */
 export const isStandard = (fd: number): boolean => fd <= 2
@@ -226,11 +250,13 @@ const handleOf = (socket: Net.Socket) =>
 class StreamReading implements ReadingHalf {
   readonly lingers: boolean
   readonly #stream: Net.Socket
+  readonly #fd: number
   #flowing = false
 
-  constructor(stream: Net.Socket, lingers: boolean) {
+  constructor(stream: Net.Socket, fd: number, lingers: boolean) {
     this.lingers = lingers
     this.#stream = stream
+    this.#fd = fd
   }
 
   attach(port: Port, released: () => void): void {
@@ -260,6 +286,14 @@ class StreamReading implements ReadingHalf {
 
   close(): void {
     this.#stream.destroy()
+  }
+
+  /** See `undoReading`. */
+  forsake(): void {
+    const stream = this.#stream
+    if (isStandard(this.#fd) || isOpenedAnew(stream, this.#fd)) return this.close()
+    setBlocking(stream, true)
+    stream.unref()
   }
 }
 

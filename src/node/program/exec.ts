@@ -5,8 +5,10 @@
  * Node gives a program sockets and not pipes. All the same it reads and writes them as such; what it cannot do is to open
  * them a second time by name (`/dev/stdin`, `/proc/self/fd/0`).
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -81,13 +83,14 @@ const stderrListener = (
   stderr: NonNullable<ChildOptions["stderr"]>,
   { command }: Endpoint.ExecEndpoint
 ): Effect.Effect<StderrListener> => {
-  if (typeof stderr === "function") return Effect.succeed({ data: stderr, end: ignore })
-  if (stderr !== "log") return Effect.succeed({ data: ignore, end: ignore })
+  if (stderr !== "log" && typeof stderr !== "function") return Effect.succeed({ data: ignore, end: ignore })
   return Effect.map(Effect.context<never>(), (context) => {
+    const run = Effect.runForkWith(context)
+    if (typeof stderr === "function") return { data: unlessItFails(stderr, command, run), end: ignore }
     const decoder = new TextDecoder()
     let line = ""
     const log = (line: string) => {
-      Effect.runForkWith(context)(Effect.logInfo(`${command}: ${line.slice(0, lineMax)}`))
+      run(Effect.logInfo(`${command}: ${line.slice(0, lineMax)}`))
     }
     return {
       data: (chunk) => {
@@ -100,6 +103,34 @@ const stderrListener = (
       }
     }
   })
+}
+
+/** It runs in a callback of Node, where what it throws would end the process, and an async one would do so by rejecting. */
+const unlessItFails = (
+  listener: (chunk: Uint8Array) => unknown,
+  command: string,
+  run: (logging: Effect.Effect<void>) => unknown
+): (chunk: Uint8Array) => void => {
+  let hasFailed = false
+  const fail = (defect: unknown) => {
+    if (hasFailed) return
+    hasFailed = true
+    run(
+      Effect.logError(
+        `${command}: the function for its standard error failed, and is called no more`,
+        Cause.die(defect)
+      )
+    )
+  }
+  return (chunk) => {
+    if (hasFailed) return
+    try {
+      const result = listener(chunk)
+      if (Predicate.isPromiseLike(result)) result.then(undefined, fail)
+    } catch (defect) {
+      fail(defect)
+    }
+  }
 }
 
 const ignore = () => {}

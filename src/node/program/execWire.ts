@@ -8,7 +8,7 @@
  * seen                       then
  * output ended               wait for the exit, which says whether that was a good end
  * exited                     read on while somebody still writes: what it started may have inherited the output
- * a write broke              read on, whether or not there is room, as far as the kernel can have held it
+ * a write broke              read on: to close its input is no end of its output
  * ```
  */
 import * as Deferred from "effect/Deferred"
@@ -18,9 +18,6 @@ import { StreamWriting } from "../descriptor/halves.ts"
 import { SocketWire } from "../socket/socketWire.ts"
 import { Grace } from "./grace.ts"
 import { isSuccess, type Program, ProgramFailed } from "./program.ts"
-
-/** More than the kernel keeps of a program's output. */
-const leftBytesMax = 262_144
 
 export class ExecWire implements Wire {
   readonly lingers = true
@@ -33,8 +30,6 @@ export class ExecWire implements Wire {
   #outputEnded = false
   /** The transport has been told how it ended, or has ended by itself. */
   #isOver = false
-  #brokenBy: unknown = undefined
-  #leftBytes = 0
   readonly #released: () => void
   readonly #grace: Grace
 
@@ -54,12 +49,11 @@ export class ExecWire implements Wire {
       ...port,
       data: (chunk) => {
         port.data(chunk)
-        this.#onRead(chunk.length)
+        this.#waitForOutput()
       },
       lend: (chunk, canKeep) => {
-        const bytes = chunk.length
-        const isTaken = port.lend(chunk, canKeep && this.#brokenBy === undefined)
-        if (isTaken) this.#onRead(bytes)
+        const isTaken = port.lend(chunk, canKeep)
+        if (isTaken) this.#waitForOutput()
         return isTaken
       },
       end: () => this.#onOutputEnd(),
@@ -120,7 +114,7 @@ export class ExecWire implements Wire {
 
   suspend(): void {
     this.#isFlowing = false
-    if (this.#brokenBy !== undefined || this.#isOver) return
+    if (this.#isOver) return
     this.#reading.suspend()
     // What it holds back is our doing, and no sign that nobody writes.
     if (!this.#outputEnded) this.#grace.stop()
@@ -136,13 +130,6 @@ export class ExecWire implements Wire {
     this.#writing.close()
     this.#program.letGo()
     queueMicrotask(this.#released)
-  }
-
-  #onRead(bytes: number): void {
-    if (this.#isOver) return
-    if (this.#brokenBy === undefined) return this.#waitForOutput()
-    this.#leftBytes += bytes
-    if (this.#leftBytes >= leftBytesMax) this.#tell()
   }
 
   #onDrained(): void {
@@ -169,19 +156,13 @@ export class ExecWire implements Wire {
 
   #onInputBroken(cause: unknown): void {
     this.#isWriting = false
-    if (this.#isOver) return this.#port.broken(cause)
-    if (this.#brokenBy !== undefined) return
-    this.#brokenBy = cause
-    // Whoever has been lent memory and kept it is not waited for any more.
-    this.#reading.part()
-    this.#reading.resume()
-    this.#grace.start()
+    this.#port.refused(cause)
   }
 
   /** Of a program that has exited: until nobody has written for so long. */
   #waitForOutput(): void {
     if (this.#program.status === undefined || this.#outputEnded || this.#isOver) return
-    if (this.#brokenBy === undefined && this.#isFlowing) this.#grace.start()
+    if (this.#isFlowing) this.#grace.start()
   }
 
   #tell(): void {
@@ -193,8 +174,7 @@ export class ExecWire implements Wire {
     if (status !== undefined && !isSuccess(status) && options.exitStatus === "fail") {
       return this.#port.broken(new ProgramFailed(status))
     }
-    if (status !== undefined || this.#outputEnded) this.#port.end()
-    if (this.#brokenBy !== undefined) this.#port.broken(this.#brokenBy)
+    this.#port.end()
   }
 }
 

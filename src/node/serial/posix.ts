@@ -245,6 +245,7 @@ class PosixWire implements Wire {
       drained: port.drained,
       finished: ignore,
       broken: gone,
+      refused: gone,
       released: () => gone()
     })
     // Also while nobody reads, when the stream would not see it.

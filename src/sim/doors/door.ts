@@ -1,6 +1,7 @@
 /**
  * What a door of a simulated host is: how one kind of endpoint is connected to and listened on.
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -8,7 +9,7 @@ import * as Endpoint from "../../Endpoint.ts"
 import type { Listener } from "../../Listener.ts"
 import type { Transport } from "../../Transport.ts"
 import * as TransportError from "../../TransportError.ts"
-import type { ResolvedOptions } from "../../Wire.ts"
+import type * as Wire from "../../Wire.ts"
 import type { Host, Hosts } from "../net/hosts.ts"
 import { NativeError } from "../net/socket.ts"
 import { TlsFault } from "../net/tls.ts"
@@ -18,6 +19,12 @@ export interface Machine {
   readonly hosts: Hosts
   readonly host: Host
   readonly nextId: () => number
+}
+
+/** What can be chosen for a connection of a simulated host. */
+export interface ResolvedOptions extends Wire.ResolvedOptions {
+  /** How long to wait for the other end of a pipe. Others wait for as long as the host does. */
+  readonly connectTimeout: Duration.Duration
 }
 
 /** One kind of endpoint. Options and endpoint have been checked. */

@@ -5,23 +5,32 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { withinConnectTimeout } from "../../connectTimeout.ts"
 import * as Endpoint from "../../Endpoint.ts"
 import type { HalfCloseableTransport } from "../../Transport.ts"
 import * as TransportError from "../../TransportError.ts"
 import * as Wire from "../../Wire.ts"
 import { Pipe, type PipeReader, PipesWire, type PipeWriter } from "../net/pipe.ts"
 import { NativeError } from "../net/socket.ts"
-import { awaiting, type Door, failedAt, type Machine, noListening, openingReasonOf, standingReasonOf } from "./door.ts"
+import { type Door, failedAt, type Machine, noListening, openingReasonOf, standingReasonOf } from "./door.ts"
 
 interface Ends {
   reader: PipeReader | undefined
   writer: PipeWriter | undefined
+  /** Closes what is open, and gives up what is not. */
+  readonly letGo: Array<() => void>
 }
 
 export const fifoDoor: Door<Endpoint.FifoEndpoint> = {
   connect: (machine, endpoint, options) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(open(machine, endpoint)), (ends) => {
+    Effect.uninterruptibleMask((restore) => {
+      const ends: Ends = { reader: undefined, writer: undefined, letGo: [] }
+      // Around the limit, since what opens just when that has passed has nobody else who would close it.
+      const opening = Effect.onError(
+        restore(withinConnectTimeout(open(machine, endpoint, ends), endpoint, options)),
+        () => Effect.sync(() => ends.letGo.forEach((run) => run()))
+      )
+      return Effect.flatMap(opening, () => {
         const { engine } = machine.hosts
         const { owner } = machine.host
         const making: Effect.Effect<HalfCloseableTransport, never, Scope.Scope> = Wire.toTransport(
@@ -38,15 +47,16 @@ export const fifoDoor: Door<Endpoint.FifoEndpoint> = {
           ? making
           : Effect.tap(making, (transport) => Effect.ignore(transport.halfClose))
       })
-    ),
+    }),
 
   listen: noListening
 }
 
 const open = (
   machine: Machine,
-  endpoint: Endpoint.FifoEndpoint
-): Effect.Effect<Ends, TransportError.TransportError> => {
+  endpoint: Endpoint.FifoEndpoint,
+  ends: Ends
+): Effect.Effect<void, TransportError.TransportError> => {
   const fail = failedAt("open", endpoint)
   const { owner } = machine.host
   return Effect.suspend(() => {
@@ -63,13 +73,12 @@ const open = (
       }
       pipes[mode] = pipe
     }
-    return awaiting<Ends>((resume) => {
-      const ends: Ends = { reader: undefined, writer: undefined }
+    return Effect.callback<void>((resume) => {
       const done = () => {
         if (
           (pipes.read === undefined) === (ends.reader === undefined) &&
           (pipes.write === undefined) === (ends.writer === undefined)
-        ) resume(Effect.succeed(ends))
+        ) resume(Effect.void)
       }
       const closeReader = pipes.read?.openReader(owner, (reader) => {
         ends.reader = reader
@@ -79,10 +88,7 @@ const open = (
         ends.writer = writer
         done()
       })
-      return () => {
-        closeReader?.()
-        closeWriter?.()
-      }
+      for (const close of [closeReader, closeWriter]) if (close !== undefined) ends.letGo.push(close)
     })
   })
 }

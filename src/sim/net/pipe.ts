@@ -353,7 +353,10 @@ export class PipeWriter {
   }
 
   write(chunks: ReadonlyArray<Uint8Array>, bytes: number): boolean {
-    if (!this.#pipe.hasReaders) throw new NativeError("EPIPE", "nobody reads the pipe")
+    if (!this.#pipe.hasReaders) {
+      this.#port!.refused(new NativeError("EPIPE", "nobody reads the pipe"))
+      return false
+    }
     this.#pending = chunks.filter((chunk) => chunk.length > 0)
     this.pendingBytes = bytes
     this.isAtomic = bytes <= atomicBytes
@@ -376,7 +379,7 @@ export class PipeWriter {
 
   onBroken(): void {
     const broken = new NativeError("EPIPE", "nobody reads the pipe any more")
-    this.#engine.post(this.#lane, () => this.#port?.broken(broken))
+    this.#engine.post(this.#lane, () => this.#port?.refused(broken))
   }
 
   /** It is taken from the program that has it. */
@@ -419,7 +422,8 @@ export class PipesWire implements Wire {
     this.#port = port
     this.lingers = ends.reader !== undefined
     ends.reader?.attach(port)
-    ends.writer?.attach(port)
+    // What is only written has no input that could go on.
+    ends.writer?.attach(ends.reader === undefined ? { ...port, refused: port.broken } : port)
   }
 
   write(chunks: ReadonlyArray<Uint8Array>, bytes: number): boolean {

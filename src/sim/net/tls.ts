@@ -185,6 +185,7 @@ export class TlsWire implements Wire {
       drained: () => this.#onDrained(),
       finished: () => this.#port?.finished(),
       broken: (cause) => this.#onLowerBroken(cause),
+      refused: (cause) => this.#onLowerBroken(cause),
       released: () => this.#port?.released()
     })
     this.#timer = this.#engine.at(

@@ -96,10 +96,83 @@ describe("fd: pipes and files", () => {
     }))
 })
 
+describe("fd: of which one is gone", () => {
+  test("reads on to the end of its input where nobody reads its output", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      // What is read comes when what is written has broken, which the program says where it can be seen.
+      const running = yield* shell(`cd ${path}; mkfifo in out
+        { "$@" refused fd:30,31 30< in 31> out & } 2>&1 > said
+        exec 9> in; head -c 10 out > first
+        until grep -q half-close said; do sleep 0.01; done
+        head -c 500000 /dev/zero >&9; exec 9>&-; wait; cat said`)
+      assert.strictEqual(yield* running.exited, 0)
+      assert.strictEqual(
+        running.output(),
+        ["write", "flush", "half-close"].map((what) =>
+          `${what}: Reset: ${what === "half-close" ? "halfClose" : "write"} fd:30,31: the peer reset the connection\n`
+        ).join("") + "read 500000\nclosed: Reset: close fd:30,31: the peer reset the connection\n"
+      )
+    }))
+
+  const gone = "somebody else closed the descriptor"
+  for (const out of ["file", "pipe"]) {
+    test(`closed by others, is Disconnected to the next write, and read on where it has another (${out})`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        writeFileSync(join(path, "in"), "in")
+        const open = out === "pipe" ? "31> >(cat > /dev/null)" : `31> ${path}/out`
+        const running = yield* shell(`"$@" closedMeanwhile fd:30,31 31 30< ${path}/in ${open}`)
+        assert.strictEqual(yield* running.exited, 0)
+        assert.strictEqual(
+          running.output(),
+          `write: Disconnected: write fd:30,31: disconnected (${gone})
+again: Disconnected: write fd:30,31: disconnected (${gone})
+rest: success
+closed: Disconnected: close fd:30,31: disconnected (${gone})
+open: 
+`
+        )
+      }))
+  }
+
+  test("closed by others, is Disconnected to the reader of a file", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      writeFileSync(join(path, "in"), new Uint8Array(100_000))
+      const running = yield* shell(`"$@" closedMeanwhile fd:30, 30 read 30< ${path}/in`)
+      assert.strictEqual(yield* running.exited, 0)
+      assert.strictEqual(
+        running.output(),
+        `read 1
+rest: Disconnected: read fd:30,: disconnected (${gone})
+closed: Disconnected: close fd:30,: disconnected (${gone})
+open: 
+`
+      )
+    }))
+})
+
+describe("fd: whose number is another's by the end", () => {
+  test("leaves that one open, where it is a file", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      writeFileSync(join(path, "other"), "")
+      const running = yield* shell(`"$@" replaced fd:,30 ${path}/other 30> ${path}/out`)
+      assert.strictEqual(yield* running.exited, 0)
+      assert.strictEqual(running.output(), "open: true\n")
+    }))
+})
+
 describe("fd: that is not opened", () => {
   const cases: ReadonlyArray<readonly [what: string, redirection: string, endpoint: string, expected: string]> = [
     ["that is not there", "", "fd:1000", "NotFound: open fd:1000: descriptor 1000 does not exist"],
-    ["of a folder", "30< /", "fd:30,", "Unsupported: open fd:30,: this kind of descriptor 30 is not supported here"],
+    [
+      "of a folder",
+      "30< /",
+      "fd:30,",
+      "Unsupported: open fd:30,: a connection over descriptor 30, a folder, is not supported here"
+    ],
     [
       "that cannot be written to",
       "30< /dev/null",
@@ -111,6 +184,18 @@ describe("fd: that is not opened", () => {
       "30> /dev/null",
       "fd:30,",
       "Unsupported: open fd:30,: reading from descriptor 30 is not supported here"
+    ],
+    [
+      "that can be read, to write alone",
+      "30< $D/pipe-less",
+      "fd:,30",
+      "Unsupported: open fd:,30: writing to descriptor 30 is not supported here"
+    ],
+    [
+      "of a pipe, twice in one endpoint",
+      "30<> $D/pipe",
+      "fd:30,30",
+      "Unsupported: open fd:30: both directions of one pipe is not supported here"
     ],
     [
       "of a file, for both directions",
@@ -128,7 +213,9 @@ describe("fd: that is not opened", () => {
   for (const [what, redirection, endpoint, expected] of cases) {
     test(`a descriptor ${what} is refused by name, and left open`, () =>
       Effect.gen(function*() {
-        const running = yield* shell(`D=${yield* folder}; mkfifo $D/pipe; "$@" open ${endpoint} ${redirection}`)
+        const running = yield* shell(
+          `D=${yield* folder}; mkfifo $D/pipe; : > $D/pipe-less; "$@" open ${endpoint} ${redirection}`
+        )
         assert.strictEqual(yield* running.exited, 0)
         assert.strictEqual(running.output(), `${endpoint}: ${expected}\nopen: ${redirection === "" ? "" : "30"}\n`)
       }))
@@ -225,6 +312,53 @@ os.execv(sys.argv[1], [sys.argv[1], "--expose-gc"] + sys.argv[2:] + ["laws", str
       assert.strictEqual(yield* running.exited, 0)
       assert.match(running.output(), /^\d\d laws hold\n$/)
     })), 300_000)
+
+  test("closed by others under a read, can be closed and aborted all the same", () =>
+    Effect.gen(function*() {
+      const running = yield* python(`
+for number in 30, 31: a, b = os.pipe(); at(number, a)
+start("closedUnderRead", fds=[30, 31]).wait()
+`)
+      yield* running.exited
+      assert.strictEqual(
+        running.output(),
+        "close: success\nClosed: read fd:30,: it was ended here, by close\n" +
+          "abort: success\nClosed: read fd:31,: it was ended here, by abort\n"
+      )
+    }))
+
+  for (const [first, made] of [["pipe", "os.pipe()"], ["socket", "[it.detach() for it in socket.socketpair()]"]]) {
+    test(`as the second of two, refused, leaves the first as it was (${first})`, () =>
+      Effect.gen(function*() {
+        const running = yield* python(`
+a, b = ${made}; at(30, a); os.close(a); at(31, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+os.write(b, b"here"); os.close(b); start("afterwards", "fd:30,31", "fd:30,", fds=[30, 31]).wait()
+`)
+        yield* running.exited
+        assert.strictEqual(
+          running.output(),
+          `fd:30,31: Unsupported: open fd:30,31: a connection over datagrams is not supported here
+open: 30,31
+read here
+`
+        )
+      }))
+  }
+
+  for (const [name, made] of [["eventpoll", "(poll := select.epoll()).fileno()"], ["eventfd", "os.eventfd(0)"]]) {
+    test(`is Unsupported by its name where it carries no bytes (${name})`, () =>
+      Effect.gen(function*() {
+        const running = yield* python(`
+import select
+a = ${made}; at(30, a); start("open", "fd:30", fds=[30]).wait()
+`)
+        yield* running.exited
+        assert.strictEqual(
+          running.output(),
+          `fd:30: Unsupported: open fd:30: a connection over descriptor 30, ${name}, is not supported here\nopen: 30\n`
+        )
+      }))
+  }
 
   test("needs a stream: datagrams are unsupported", () =>
     Effect.gen(function*() {

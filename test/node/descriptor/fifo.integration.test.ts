@@ -3,7 +3,17 @@ import { Effect, Fiber, type Scope } from "effect"
 import { Network, Transport } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { createHash, randomBytes } from "node:crypto"
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { readFile } from "node:fs/promises"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
@@ -131,6 +141,23 @@ describe("fifo: one way", () => {
 })
 
 describe("fifo: that breaks", () => {
+  test("in one direction, by a reader that goes away, is read on to the end of the other", () =>
+    Effect.gen(function*() {
+      const [a, b] = [takeFifo(), takeFifo()]
+      const peer = yield* shell(
+        `exec 3> ${a}; head -c 10 < ${b} > /dev/null; echo gone; read go; head -c 300000 /dev/zero >&3`
+      )
+      const transport = yield* connect(`fifo:?read=${a}&write=${b}`)
+      yield* transport.write(new Uint8Array(10))
+      yield* peer.printed(/gone/)
+      const broken = yield* failureOf(Effect.forever(transport.write(new Uint8Array(10_000))))
+      assert.strictEqual(broken.reason._tag, "Reset")
+      peer.child.stdin!.end("\n")
+      assert.strictEqual((yield* Transport.readUntilEnd(transport)).length, 300_000)
+      assert.strictEqual((yield* failureOf(transport.closed)).reason._tag, "Reset")
+      assert.strictEqual(yield* peer.exited, 0)
+    }))
+
   test("by a reader that goes away is a Reset", () =>
     Effect.gen(function*() {
       const path = takeFifo()
@@ -201,6 +228,180 @@ describe("fifo: with nobody at the other end", () => {
     }))
 })
 
+describe("fifo: whose path changes while it is waited for", () => {
+  for (const mode of ["read", "write"]) {
+    const change = (to: string, change: (path: string) => void, reason: string, message: (path: string) => string) =>
+      test(`${to}: is ${reason} at once (${mode}), and leaves nothing`, () =>
+        Effect.gen(function*() {
+          const path = takeFifo()
+          const before = held()
+          const opening = yield* Effect.forkScoped(
+            failureOf(Effect.scoped(connect(`fifo:?${mode}=${path}`, { connectTimeout: "10 minutes" }))),
+            { startImmediately: true }
+          )
+          yield* Effect.andThen(turn, turn)
+          change(path)
+          const error = yield* Fiber.join(opening)
+          assert.strictEqual(error.reason._tag, reason)
+          assert.strictEqual(error.message, `open fifo:?${mode}=${path}: ${message(path)}`)
+          yield* holdsNoMoreThan(before)
+          rmSync(path, { force: true, recursive: true })
+        }))
+    change("is removed", (path) => rmSync(path), "NotFound", (path) => `${path} does not exist`)
+    const makeFile = (path: string) => writeFileSync(path, "")
+    for (const [what, make] of [["a file", makeFile], ["a folder", mkdirSync]] as const) {
+      change(
+        `becomes ${what}`,
+        (path) => {
+          rmSync(path)
+          make(path)
+        },
+        "InvalidOption",
+        (path) => `endpoint.${mode} must be the path of a pipe, and is "${path}"`
+      )
+    }
+  }
+
+  for (const [mode, other] of [["read", "write"], ["write", "read"]]) {
+    test(`another pipe: is connected with whoever is there (${mode})`, () =>
+      Effect.gen(function*() {
+        const [path, next] = [takeFifo(), takeFifo()]
+        const opening = yield* Effect.forkScoped(connect(`fifo:?${mode}=${path}`), { startImmediately: true })
+        yield* Effect.andThen(turn, turn)
+        renameSync(next, path)
+        const there = yield* connect(`fifo:?${other}=${path}`)
+        const here = yield* Fiber.join(opening)
+        const [reader, writer] = mode === "read" ? [here, there] : [there, here]
+        yield* Effect.andThen(writer!.write(bytes("found")), writer!.close)
+        assert.strictEqual(text(yield* Transport.readUntilEnd(reader!)), "found")
+      }))
+  }
+
+  test("with the other end open already: is what that leads to", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const [reader, writer] = yield* Effect.all([connect(`fifo:?read=${path}`), connect(`fifo:?write=${path}`)], {
+        concurrency: 2
+      })
+      rmSync(path)
+      yield* Effect.andThen(writer.write(bytes("still")), writer.close)
+      assert.strictEqual(text(yield* Transport.readUntilEnd(reader)), "still")
+    }))
+})
+
+describe("fifo: with several at one path", () => {
+  test("of two that read, each byte goes to one, and both see the end", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const sent = randomBytes(1_000_000)
+      const [writer, ...readers] = yield* Effect.all(
+        [connect(`fifo:?write=${path}`), connect(`fifo:?read=${path}`), connect(`fifo:?read=${path}`)],
+        { concurrency: 3 }
+      )
+      yield* Effect.forkScoped(Effect.andThen(writer!.write(sent), writer!.close))
+      const came = yield* Effect.forEach(readers, (reader) => Transport.readUntilEnd(reader), { concurrency: 2 })
+      const count = (all: Uint8Array) => {
+        const counts = new Uint32Array(256)
+        for (const byte of all) counts[byte]!++
+        return counts
+      }
+      assert.deepStrictEqual(count(Buffer.concat(came)), count(sent))
+    }))
+
+  test("of two that write, what is small stays whole, and the end is that of the last", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const [reader, ...writers] = yield* Effect.all(
+        [connect(`fifo:?read=${path}`), connect(`fifo:?write=${path}`), connect(`fifo:?write=${path}`)],
+        { concurrency: 3 }
+      )
+      yield* Effect.forkScoped(Effect.forEach(writers, (writer, i) =>
+        Effect.gen(function*() {
+          for (let line = 0; line < 100; line++) {
+            yield* Effect.andThen(writer.write(new Uint8Array(3000).fill(65 + i)), writer.flush)
+          }
+          yield* writer.close
+        }), { concurrency: 2 }))
+      const came = text(yield* Transport.readUntilEnd(reader!))
+      assert.strictEqual(came.length, 2 * 100 * 3000)
+      assert.deepStrictEqual(came.match(/A+|B+/g)!.filter((run) => run.length % 3000 !== 0), [])
+    }))
+
+  test("a writer that comes and leaves again is an end each time, and none is heard twice or by another", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      for (const round of ["one", "two", "three", "", "five"]) {
+        const peer = yield* shell(`printf '${round}' > ${path}`)
+        const reader = yield* connect(`fifo:?read=${path}`)
+        assert.strictEqual(text(yield* Transport.readUntilEnd(reader)), round)
+        assert.strictEqual(yield* peer.exited, 0)
+        yield* reader.close
+      }
+    }))
+
+  test("writers that come and leave are one input, for as long as another has it open", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const peer = yield* shell(
+        `exec 3> ${path}; for i in 1 2 3 4 5; do printf "$i" > ${path}; done; printf last >&3; exec 3>&-`
+      )
+      assert.strictEqual(text(yield* Transport.readUntilEnd(yield* connect(`fifo:?read=${path}`))), "12345last")
+      assert.strictEqual(yield* peer.exited, 0)
+    }))
+
+  test("after its end a later writer is not heard, and finds nobody", () =>
+    Effect.gen(function*() {
+      const path = takeFifo()
+      const peer = yield* shell(`printf one > ${path}`)
+      const reader = yield* connect(`fifo:?read=${path}`)
+      assert.strictEqual(text(yield* Transport.readUntilEnd(reader)), "one")
+      yield* peer.exited
+      const late = yield* failureOf(Effect.scoped(connect(`fifo:?write=${path}`, { connectTimeout: 20 })))
+      assert.strictEqual(late.reason._tag, "TimedOut")
+      assert.strictEqual((yield* Transport.readUntilEnd(reader)).length, 0)
+    }))
+
+  for (const [mode, other] of [["read", "write"], ["write", "read"]]) {
+    test(`an open (${mode}) that is interrupted as the other end opens leaves the pipe to the next`, () =>
+      Effect.gen(function*() {
+        const path = takeFifo()
+        const before = held()
+        for (let steps = 0; steps < 40; steps++) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const gone = yield* Effect.forkChild(
+              Effect.scoped(Effect.andThen(connect(`fifo:?${mode}=${path}`), turn)),
+              {
+                startImmediately: steps % 2 === 0
+              }
+            )
+            const opening = yield* Effect.forkChild(connect(`fifo:?${other}=${path}`), {
+              startImmediately: steps % 4 < 2
+            })
+            for (let i = 0; i < steps; i++) yield* steps % 3 === 0 ? Effect.yieldNow : turn
+            yield* Fiber.interrupt(gone)
+            const next = yield* Effect.forkChild(connect(`fifo:?${mode}=${path}`))
+            const there = yield* Fiber.join(opening)
+            if (mode === "read") {
+              // Nobody but the next can have it: the one that is gone has read nothing.
+              const here = yield* Fiber.join(next)
+              yield* Effect.andThen(there.write(bytes("x")), there.close)
+              assert.strictEqual(text(yield* Transport.readUntilEnd(here)), "x")
+              return
+            }
+            // That one came and left may be all that it sees.
+            const writing = yield* Effect.forkChild(
+              Effect.flatMap(Fiber.join(next), (here) => Effect.andThen(here.write(bytes("x")), here.close))
+            )
+            assert.include(["", "x"], text(yield* Transport.readUntilEnd(there)))
+            yield* there.close
+            yield* Fiber.interruptAll([next, writing])
+          }))
+        }
+        yield* holdsNoMoreThan(before)
+      }))
+  }
+})
+
 describe("fifo: that cannot be opened", () => {
   test("is refused at once, by name", () =>
     Effect.gen(function*() {
@@ -228,29 +429,36 @@ describe("fifo: that cannot be opened", () => {
       yield* holdsNoMoreThan(before)
     }))
 
-  it.live("without permission is PermissionDenied", () =>
+  it.live("without permission is PermissionDenied, to read or to write it, or to reach it", () =>
     Effect.scoped(Effect.gen(function*() {
-      const path = takeFifo()
+      const path = yield* folder
+      const [file, locked] = [takeFifo(), takeFifo()]
       // Root may open anything, so it is given up first, once all is loaded.
       const program = yield* run(process.execPath, [
         "-C",
         "effect-transport-source",
         "--input-type=module",
         "-e",
-        `import { Cause, Effect } from "effect"
+        `import { Effect } from "effect"
          import { Network } from "effect-transport"
          import { NodeTransport } from "effect-transport/node"
-         import { chmodSync } from "node:fs"
-         chmodSync(${JSON.stringify(path)}, 0)
+         import { chmodSync, renameSync } from "node:fs"
+         renameSync("${locked}", "${path}/pipe")
+         chmodSync("${file}", 0)
+         chmodSync("${path}", 0)
          if (process.getuid() === 0) process.setuid(65534)
-         Effect.runPromise(Effect.scoped(Effect.flatMap(Network.Network, (it) => it.connect("fifo:?read=${path}"))).pipe(
-           Effect.flip,
-           Effect.map((error) => console.log(error.reason._tag)),
-           Effect.provide(NodeTransport.layerNetwork)
-         ))`
+         const endpoints = ["?read=${file}", "?write=${file}", "?read=${path}/pipe", "?write=${path}/pipe"]
+         Effect.runPromise(
+           Effect.forEach(endpoints, (it) =>
+             Effect.scoped(Effect.flatMap(Network.Network, ({ connect }) => connect("fifo:" + it))).pipe(
+               Effect.flip,
+               Effect.map((error) => console.log(error.reason._tag))
+             )).pipe(Effect.provide(NodeTransport.layerNetwork))
+         )`
       ])
       yield* program.exited
-      assert.strictEqual(program.output(), "PermissionDenied\n")
+      chmodSync(path, 0o755)
+      assert.strictEqual(program.output(), "PermissionDenied\n".repeat(4))
     })))
 
   test("cannot be listened on", () =>

@@ -157,7 +157,11 @@ describe("stdio: that breaks", () => {
     })))
 
   const bad: ReadonlyArray<readonly [what: string, script: string, expected: string]> = [
-    ["a folder", `"$@" open < /`, "open: Unsupported: open stdio:: this kind of descriptor 0 is not supported here"],
+    [
+      "a folder",
+      `"$@" open < /`,
+      "open: Unsupported: open stdio:: a connection over descriptor 0, a folder, is not supported here"
+    ],
     [
       "a descriptor that the program has closed",
       `"$@" missing`,
