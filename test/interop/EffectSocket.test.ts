@@ -340,6 +340,56 @@ describe("EffectSocket.fromSocket", () => {
       yield* Effect.scoped(a.reader)
       assert.lengthOf(yield* Transport.readUntilEnd(b), 0)
     }))
+
+  it.effect("aborts at once a socket that takes for ever over what it is given, and lets go of it", () =>
+    Effect.gen(function*() {
+      let left = 0
+      let interrupted = 0
+      const leaving = Effect.addFinalizer(() => Effect.sync(() => left++))
+      const stuck = Socket.make({
+        reader: Effect.as(leaving, { pull: Effect.never, upgrade: Socket.SocketUpgradeError.unsupported }),
+        writer: Effect.as(leaving, {
+          write: () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++)),
+          writeAll: () => Effect.never
+        })
+      })
+      const transport = yield* EffectSocket.fromSocket(stuck, "memory:x")
+      const reading = yield* Effect.forkChild(Effect.flip(Transport.readExactly(transport, 1)), {
+        startImmediately: true
+      })
+      const writing = yield* Effect.forkChild(Effect.flip(transport.write(new Uint8Array(100_000))), {
+        startImmediately: true
+      })
+      yield* transport.abort
+      assert.strictEqual((yield* Fiber.join(reading)).reason._tag, "Closed")
+      assert.strictEqual((yield* Fiber.join(writing)).delivery, "Unknown")
+      assert.strictEqual((yield* Effect.flip(transport.closed)).reason._tag, "Closed")
+      assert.strictEqual(left, 2)
+      // The write, and the CloseEvent of the abort.
+      assert.strictEqual(interrupted, 2)
+    }))
+
+  it.effect("pulls no more than the read mark and a batch while nobody reads", () =>
+    Effect.gen(function*() {
+      let given = 0
+      const endless = Socket.make({
+        reader: Effect.succeed({
+          pull: Effect.sync((): readonly [Uint8Array, Uint8Array] => {
+            given += 20_000
+            return [new Uint8Array(10_000), new Uint8Array(10_000)]
+          }),
+          upgrade: Socket.SocketUpgradeError.unsupported
+        }),
+        writer: Effect.succeed({ write: () => Effect.void, writeAll: () => Effect.void })
+      })
+      const transport = yield* EffectSocket.fromSocket(endless, "memory:x")
+      for (let turn = 0; turn < 50; turn++) yield* Effect.yieldNow
+      assert.isAtMost(given, 65_536 + 20_000)
+      assert.isAtMost((yield* transport.buffered).reading, 65_536)
+      yield* Transport.readExactly(transport, 200_000)
+      assert.isAtLeast(given, 200_000)
+      yield* transport.abort
+    }))
 })
 
 describe("EffectSocket.toSocketServer", () => {
