@@ -44,9 +44,12 @@ import { bytesOf, type Connected, EffectWire } from "./effectWire.ts"
  *
  * The end of the reader's scope ends the connection: by success, an interruption or a `SocketError` it begins to close,
  * since this is how Effect's programs hang up; any other failure aborts. It waits for nothing: the scope that owns the
- * transport does. Afterwards writes and another reader fail, as there is nothing to dial again (`makeSocket` can).
+ * transport does. Afterwards writes fail, and so do the pulls of another reader, as there is nothing to dial again
+ * (`makeSocket` can).
  *
- * The end of a writer's scope begins to half-close, where the transport can. Writes complete as those of the transport.
+ * The end of a writer's scope begins to half-close, where the transport can, behind the writes that wait; where it would
+ * abort as the reader's does, it aborts, so that nobody takes what was written for all. Writes complete as those of the
+ * transport.
  * A `CloseEvent` of code 1000 or less begins to close, any other aborts; pulls then fail with its code. There is no
  * upgrade to TLS. While somebody else holds the transport's reader, to acquire this one fails with a `SocketOpenError`
  * and harms nobody.
@@ -86,7 +89,7 @@ export const toSocket = (transport: Transport.Transport): Socket.Socket => {
         () => Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizerExit(scope, (exit) => line.hangUp(exit)))
       )
     ),
-    writer: Effect.acquireRelease(Effect.succeed(line), () => line.end)
+    writer: Effect.acquireRelease(Effect.succeed(line), (line, exit) => line.endOutput(exit))
   })
 }
 
@@ -98,7 +101,7 @@ export const toSocket = (transport: Transport.Transport): Socket.Socket => {
  * The connection is acquired in the reader's scope, and its own rules say how it ends and what that waits for; a scope
  * that ends by an interruption or with a `SocketError` counts as one that succeeded. All else is as with `toSocket`, but
  * writes made while there is no connection wait for the next one, as Effect's own do: before the program has written
- * anything to it.
+ * anything to it. Each reader has a connection of its own, and writes go to that of the latest.
  *
  * @category constructors
  * @since 0.1.0
@@ -146,7 +149,10 @@ export const makeSocket = <R>(
           )
           return reader
         }),
-        writer: Effect.acquireRelease(Effect.succeed(writer), () => Effect.suspend(() => current?.end ?? Effect.void))
+        writer: Effect.acquireRelease(
+          Effect.succeed(writer),
+          (_, exit) => Effect.suspend(() => current?.endOutput(exit) ?? Effect.void)
+        )
       })
     })
   )
@@ -197,12 +203,19 @@ class Line implements Socket.Writer {
   readonly writeAll = (chunks: ReadonlyArray<Uint8Array | string>): Effect.Effect<void, Socket.SocketError> =>
     Effect.mapError(this.#transport.writeAll(chunks.map(bytesOf)), writeError)
 
-  /** Begins to half-close, and does not wait for it: a finalizer must not wait for a peer that reads nothing. */
-  get end(): Effect.Effect<void> {
-    const transport: Transport.Transport = this.#transport
-    if (!Connection.isHalfCloseable(transport)) return Effect.void
-    // Where it fails the connection has ended, and the reader says why.
-    return begin(Effect.ignore(transport.halfClose))
+  /**
+   * The end of a writer's scope. Begins to half-close, and does not wait for it: a finalizer must not wait for a peer that
+   * reads nothing. What a failure has cut short must not look whole.
+   */
+  endOutput(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const transport: Transport.Transport = this.#transport
+      const end = endOf(exit)
+      if (Exit.isFailure(end)) return transport.abortWith(end.cause)
+      if (!Connection.isHalfCloseable(transport)) return Effect.void
+      // Where it fails the connection has ended, and the reader says why.
+      return begin(Effect.ignore(transport.halfClose))
+    })
   }
 
   /** The end of the reader's scope. */
@@ -235,7 +248,9 @@ class Line implements Socket.Writer {
 
   #readError(error: TransportError.TransportError | Cause.Done): Socket.SocketError {
     if (Cause.isDone(error)) return closeError(1000)
-    if (error.reason._tag === "Closed") return this.ended ?? closeError(1006)
+    const { _tag } = error.reason
+    // Behind the end of its scope a reader has no lease any more.
+    if (_tag === "Closed" || (_tag === "Busy" && this.ended !== undefined)) return this.ended ?? closeError(1006)
     return new Socket.SocketError({ reason: new Socket.SocketReadError({ cause: error }) })
   }
 }

@@ -19,6 +19,7 @@ import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import type { Reader } from "../Connection.ts"
 import * as Endpoint from "../Endpoint.ts"
+import { concat } from "../internal/bytes.ts"
 import { realClock } from "../realClock.ts"
 import * as Transports from "../Transport.ts"
 import * as TransportError from "../TransportError.ts"
@@ -48,14 +49,14 @@ export interface SocketInfo {
 export interface WebStreams {
   /**
    * A stream of bytes (`type: "bytes"`), also for readers that bring their own buffer. It holds one batch of input at the
-   * most. `cancel()` lets go of reading: what still arrives is discarded, and the connection is closed once `writable` is.
+   * most: what came for a reader that had let go of the lock. `cancel()` lets go of reading: what still arrives is discarded, and the connection is closed once `writable` is.
    * `cancel(reason)` aborts the connection with that reason.
    */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>
   /**
    * One write is under way at a time, and done when the transport has taken it. `close` ends our direction where the
    * transport can half-close, and flushes where it cannot. `abort(reason)` aborts the connection, also while a write
-   * waits; so does a write that fails.
+   * waits, which then rejects with `Closed`, and those behind it with the reason. A write that fails aborts, too.
    */
   readonly writable: WritableStream<Uint8Array>
   /** A transport is open from the beginning, so it has resolved. */
@@ -94,7 +95,8 @@ export interface Options<E extends Endpoint.Endpoint = Endpoint.MemoryEndpoint> 
  *
  * It holds the reader: where somebody reads, it fails with `Busy`. The transport stays the caller's. The end of the scope
  * errors what is left of the streams with `Closed` by `scope`, and what has arrived and was not read stays with the
- * transport. Streams error with the `TransportError` that a reader or writer of the transport would get.
+ * transport, but for what a read with `min`, or of elements of several bytes, had taken when it was cut off. Streams error
+ * with the `TransportError` that a reader or writer of the transport would get.
  *
  * **Example** (Reading text from a transport)
  *
@@ -144,6 +146,8 @@ class Bridge {
   #input!: ReadableByteStreamController
   #output!: WritableStreamDefaultController
   #pulling: Promise<void> = Promise.resolve()
+  /** The last of this is what the stream holds and nobody has read. */
+  #held: Uint8Array = nothing
   #readable: "open" | "ended" | "cancelled" = "open"
   #writable: "open" | "ended" = "open"
   #closing = false
@@ -205,19 +209,33 @@ class Bridge {
   #hand(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void> | undefined {
     const bytes = chunks.reduce((bytes, chunk) => bytes + chunk.length, 0)
     if (bytes === 0) return undefined
-    if (this.#readable !== "open") return Effect.void
+    if (this.#readable === "cancelled") return Effect.void
+    if (this.#readable === "ended") return this.#reader.unread(chunks)
     const request = this.#input.byobRequest
     if (request === null || request.view === null) {
       // A copy, since the stream transfers it: a chunk may share its memory with others.
       const all = new Uint8Array(bytes)
       fill(all, chunks)
       this.#input.enqueue(all)
+      this.#keep(chunks, bytes)
       return Effect.void
     }
     const { buffer, byteLength, byteOffset } = request.view
+    const given = Math.min(bytes, byteLength)
     const rest = fill(new Uint8Array(buffer, byteOffset, byteLength), chunks)
-    request.respond(Math.min(bytes, byteLength))
+    request.respond(given)
+    this.#keep(chunks, given)
     return rest.length === 0 ? Effect.void : this.#reader.unread(rest)
+  }
+
+  /** Whoever asked let go of the stream before it came, or it is no whole element of his view. */
+  #keep(chunks: ReadonlyArray<Uint8Array>, given: number): void {
+    const held = this.#heldBytes
+    this.#held = held === 0 ? nothing : concat(chunks).subarray(given - held, given)
+  }
+
+  get #heldBytes(): number {
+    return this.#readable === "open" ? -this.#input.desiredSize! : 0
   }
 
   #endInput(): void {
@@ -286,15 +304,16 @@ class Bridge {
 
   /** The scope is over. */
   end(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    return Effect.promise(() => {
+    return Effect.suspend(() => {
       const error = this.#closedBy("scope", Exit.isFailure(exit) ? exit.cause : undefined)
+      const held = this.#held.subarray(this.#held.length - this.#heldBytes)
       this.#errorInput(error)
       this.#output.error(error)
       Deferred.doneUnsafe(this.#ended, Exit.isSuccess(exit) ? Exit.void : Exit.fail(error))
       this.#reading.abort()
       this.#scope.abort()
-      // What it may have in hand goes back, and that takes the lease.
-      return this.#pulling.catch(interrupted)
+      // What a pull may have in hand goes back, and that takes the lease. What the stream held came before it.
+      return Effect.andThen(Effect.promise(() => this.#pulling.catch(interrupted)), this.#reader.unread([held]))
     })
   }
 
@@ -303,6 +322,8 @@ class Bridge {
     return TransportError.make("close", endpoint, new TransportError.Closed({ by }), { cause })
   }
 }
+
+const nothing = new Uint8Array(0)
 
 /** Fills the target from its start, and answers with what is left. */
 const fill = (target: Uint8Array, chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<Uint8Array> => {
@@ -352,6 +373,7 @@ const interrupted = (): void => {}
  * each when the one before is done. `halfClose` closes `writable`. `abort` aborts `writable` and cancels `readable`, both
  * with a `TransportError` as the reason. A stream that errors breaks the transport: with the reason of a `TransportError`,
  * with `Reset` for what says that the other end is gone, else with `Failed`. A stream that is locked fails with `Busy`.
+ * Where `writable` errors while nobody writes, the next write meets it, and reading goes on until then.
  * `close` waits until `readable` has taken its cancel, for as long as `closeTimeout` and `linger` together.
  *
  * **Gotchas**

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { Duplex } from "node:stream"
 import * as Endpoint from "../Endpoint.ts"
@@ -103,7 +104,8 @@ export interface FromDuplexOptions<E extends Endpoint.Endpoint = Endpoint.Memory
  * it comes when all that arrived before has been read, or on the next write.
  *
  * `destroy()` closes: what the transport has taken still goes out. With an error, or while it holds output that the
- * transport has not taken, it aborts, and `resetAndDestroy` always does. `close` is emitted when the transport is let go.
+ * transport has not taken, it aborts, and `resetAndDestroy` always does. The `AbortError` with which `for await` leaves a
+ * stream behind its last chunk counts as none. `close` is emitted when the transport is let go.
  * The end of the scope does the same by itself: with success it ends the stream, waits for its output, and closes; else it
  * aborts. It fails with `Busy` where somebody reads the transport.
  *
@@ -166,7 +168,8 @@ export const toDuplex = (
  * is a TCP socket or one of `toDuplex`: what that shows the peer is up to the stream. An `error` of the stream breaks the
  * transport, with the reason that its `code` stands for or the one of the `TransportError` that caused it; a stream that
  * closes without an end counts as `Reset`. What is written is copied, unless the stream is known to be done with it when
- * its write calls back. A stream that never emits `close` (`emitClose: false`) is never let go.
+ * its write calls back. A stream that never emits `close` (`emitClose: false`, or a `destroy` that does not call back) is
+ * never let go: whoever closes waits for it.
  *
  * **Example** (The lines of a stream)
  *
@@ -216,7 +219,9 @@ export const fromDuplex = <const E extends Endpoint.Endpoint = Endpoint.MemoryEn
 let lastId = 0
 
 const whatIsWrongWith = (duplex: Duplex): string | undefined => {
-  if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding !== null) {
+  if (typeof duplex?.write !== "function" || typeof duplex.read !== "function") return "a Duplex"
+  // Those of older copies of `readable-stream` say nothing of an encoding.
+  if (duplex.readableObjectMode || duplex.writableObjectMode || (duplex.readableEncoding ?? null) !== null) {
     return "a stream of bytes"
   }
   if (!duplex.readable || !duplex.writable) return "open both ways"
@@ -230,5 +235,7 @@ const reasonBehind = (cause: unknown, what: string): TransportError.Reason => {
   for (let error: unknown = cause; error instanceof Error; error = error.cause) {
     if (error instanceof TransportError.TransportError) return error.reason
   }
-  return reasonOf(cause, { operation: "read", what })
+  // A socket may be given while it connects.
+  const isOpening = Predicate.hasProperty(cause, "syscall") && cause.syscall === "connect"
+  return reasonOf(cause, { operation: isOpening ? "open" : "read", what })
 }

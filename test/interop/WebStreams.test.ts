@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
-import { Connection, Network, TestTransport, Transport, type TransportError, WebStreams } from "effect-transport"
+import { Cause, Effect, Exit, Fiber, References, Scope } from "effect"
+import { Connection, Network, TestTransport, Transport, TransportError, WebStreams } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { createHash } from "node:crypto"
 import * as Net from "node:net"
@@ -22,10 +22,17 @@ const pattern = (length: number): Uint8Array<ArrayBuffer> => {
 }
 
 const promised = <A>(run: () => Promise<A>): Effect.Effect<A> => Effect.promise(run)
+const never = new Promise<never>(() => {})
 /** What a promise rejects with. */
 const rejected = (run: () => Promise<unknown>): Effect.Effect<unknown> =>
   Effect.promise(() => run().then(() => "no rejection", (cause: unknown) => cause))
 const tagOf = (error: unknown): string => (error as TransportError.TransportError).reason._tag
+
+/** A scope that ends with output lost says so, and here it is lost on purpose. */
+const quietly = Effect.provideService(References.MinimumLogLevel, "None")
+
+/** Long enough for whatever goes on by promises alone. */
+const turns = Effect.forEach(Array.from({ length: 50 }), () => Effect.yieldNow, { discard: true })
 
 const pairOfStreams = Effect.gen(function*() {
   const [client, server] = yield* TestTransport.pair()
@@ -175,6 +182,195 @@ describe("WebStreams.toWebStreams", () => {
       yield* promised(() => streams.closed)
     }))
 
+  it.effect("refuses a second reader, writer and bridge, and the first ones go on", () =>
+    Effect.gen(function*() {
+      const { client, server, streams } = yield* pairOfStreams
+      const reader = streams.readable.getReader()
+      const writer = streams.writable.getWriter()
+      assert.throws(() => streams.readable.getReader(), TypeError)
+      assert.throws(() => streams.writable.getWriter(), TypeError)
+      assert.strictEqual((yield* Effect.flip(WebStreams.toWebStreams(server))).reason._tag, "Busy")
+      yield* client.write(text("one"))
+      assert.strictEqual(string((yield* promised(() => reader.read())).value), "one")
+      yield* promised(() => writer.write(text("two")))
+      assert.strictEqual(string(yield* Transport.readExactly(client, 3)), "two")
+    }))
+
+  it.effect("fills views of any type and place, and gives no element before it is whole", () =>
+    Effect.gen(function*() {
+      const { client, streams } = yield* pairOfStreams
+      const reader = streams.readable.getReader({ mode: "byob" })
+      yield* client.write(new Uint8Array([1, 0, 2, 0, 3]))
+      const pairs = (yield* promised(() => reader.read(new Uint16Array(4)))).value!
+      assert.deepStrictEqual(Array.from(pairs), [1, 2])
+      const third = yield* Effect.forkChild(promised(() => reader.read(new Uint16Array(new ArrayBuffer(6), 2, 1))))
+      yield* turns
+      assert.isUndefined(third.pollUnsafe())
+      yield* client.write(new Uint8Array([0, 4, 5, 6, 7, 8, 9, 10]))
+      const { value } = yield* Fiber.join(third)
+      assert.deepStrictEqual([Array.from(value!), value!.byteOffset, value!.buffer.byteLength], [[3], 2, 6])
+      const view = (yield* promised(() => reader.read(new DataView(new ArrayBuffer(8), 4, 2)))).value!
+      assert.deepStrictEqual([view.getUint8(0), view.getUint8(1), view.byteOffset], [4, 5, 4])
+      const all = yield* promised(() => reader.read(new Uint8Array(5), { min: 5 }))
+      assert.deepStrictEqual(Array.from(all.value!), [6, 7, 8, 9, 10])
+    }))
+
+  it.effect("errors the reader whose last element stays a part, and writing goes on", () =>
+    Effect.gen(function*() {
+      const { client, streams } = yield* pairOfStreams
+      const reader = streams.readable.getReader({ mode: "byob" })
+      const reading = yield* Effect.forkChild(rejected(() => reader.read(new Uint16Array(1))))
+      yield* client.write(new Uint8Array([1]))
+      yield* client.halfClose
+      assert.instanceOf(yield* Fiber.join(reading), TypeError)
+      const writer = streams.writable.getWriter()
+      yield* promised(() => writer.write(text("odd")))
+      yield* promised(() => writer.close())
+      assert.strictEqual(string(yield* Transport.readUntilEnd(client)), "odd")
+      yield* promised(() => streams.closed)
+    }))
+
+  it.effect("answers the one who waits with a buffer of his own when he cancels, and discards from then on", () =>
+    Effect.gen(function*() {
+      const { client, streams } = yield* pairOfStreams
+      const reader = streams.readable.getReader({ mode: "byob" })
+      const reading = yield* Effect.forkChild(promised(() => reader.read(new Uint8Array(8))))
+      yield* turns
+      // What arrives in the turn of the cancel is not his any more either.
+      const cancelling = yield* Effect.forkChild(promised(() => reader.cancel()), { startImmediately: true })
+      yield* client.write(text("unwanted"))
+      assert.isTrue((yield* Fiber.join(reading)).done)
+      yield* Fiber.join(cancelling)
+      yield* client.write(new Uint8Array(1_000_000))
+      yield* promised(() => streams.writable.getWriter().close())
+      yield* promised(() => streams.closed)
+    }))
+
+  it.effect("keeps for the next reader what arrives after one has let go of the lock", () =>
+    Effect.gen(function*() {
+      const { client, streams } = yield* pairOfStreams
+      const first = streams.readable.getReader()
+      const reading = yield* Effect.forkChild(rejected(() => first.read()))
+      yield* turns
+      first.releaseLock()
+      assert.instanceOf(yield* Fiber.join(reading), TypeError)
+      yield* client.write(text("hello"))
+      yield* turns
+      const second = streams.readable.getReader()
+      assert.strictEqual(string((yield* promised(() => second.read())).value), "hello")
+    }))
+
+  it.effect("gives back to the transport what a stream held that nobody read", () =>
+    Effect.gen(function*() {
+      const [client, server] = yield* TestTransport.pair()
+      const scope = yield* Scope.make()
+      const streams = yield* Scope.provide(WebStreams.toWebStreams(server), scope)
+      const abandoned = streams.readable.getReader()
+      const reading = yield* Effect.forkChild(rejected(() => abandoned.read()))
+      yield* turns
+      abandoned.releaseLock()
+      yield* Fiber.join(reading)
+      yield* client.writeAll([text("hel"), text("lo ")])
+      yield* turns
+      const reader = streams.readable.getReader({ mode: "byob" })
+      assert.strictEqual(string((yield* promised(() => reader.read(new Uint8Array(2)))).value), "he")
+      yield* client.write(text("world"))
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(string(yield* Transport.readExactly(server, 9)), "llo world")
+    }))
+
+  it.effect("gives back what was no whole element", () =>
+    Effect.gen(function*() {
+      const [client, server] = yield* TestTransport.pair()
+      yield* Effect.scoped(Effect.gen(function*() {
+        const streams = yield* WebStreams.toWebStreams(server)
+        const reader = streams.readable.getReader({ mode: "byob" })
+        yield* client.write(text("12345"))
+        const { value } = yield* promised(() => reader.read(new Uint16Array(4)))
+        assert.strictEqual(value?.byteLength, 4)
+      }))
+      yield* client.write(text("6"))
+      assert.strictEqual(string(yield* Transport.readExactly(server, 2)), "56")
+    }))
+
+  it.effect("rejects the write under way with its own end, and queued ones with the reason of the abort", () =>
+    Effect.gen(function*() {
+      const { client, server, streams } = yield* pairOfStreams
+      const writer = streams.writable.getWriter()
+      assert.strictEqual(writer.desiredSize, 1)
+      const outcomes = yield* Effect.forkChild(
+        promised(() =>
+          Promise.allSettled([
+            writer.write(text("taken")),
+            writer.write(new Uint8Array(1_000_000)),
+            writer.write(text("queued")),
+            writer.write(text("queued, too")),
+            writer.closed
+          ])
+        )
+      )
+      yield* turns
+      assert.isAtMost(writer.desiredSize!, 0)
+      const why = new Error("enough")
+      yield* promised(() => writer.abort(why))
+      const reasons = (yield* Fiber.join(outcomes)).map((outcome) =>
+        outcome.status === "fulfilled" ? "done" : outcome.reason === why ? "why" : tagOf(outcome.reason)
+      )
+      assert.deepStrictEqual(reasons, ["done", "Closed", "why", "why", "why"])
+      const error = yield* Effect.flip(server.closed)
+      assert.strictEqual(Cause.squash(error.cause as Cause.Cause<unknown>), why)
+      assert.strictEqual((yield* Effect.flip(Transport.readUntilEnd(client))).reason._tag, "Reset")
+      assert.isNull(writer.desiredSize)
+    }))
+
+  it.effect("is ready for a writer again when the peer has read", () =>
+    Effect.gen(function*() {
+      const { client, streams } = yield* pairOfStreams
+      const writer = streams.writable.getWriter()
+      yield* promised(() => writer.ready)
+      const writing = yield* Effect.forkChild(promised(() => writer.write(new Uint8Array(200_000))))
+      const ready = yield* Effect.forkChild(promised(() => writer.ready))
+      yield* turns
+      assert.isUndefined(ready.pollUnsafe())
+      yield* Transport.readExactly(client, 200_000)
+      yield* Fiber.join(writing)
+      yield* Fiber.join(ready)
+      assert.strictEqual(writer.desiredSize, 1)
+    }))
+
+  it.effect("may be closed twice, and after an abort or the peer's reset", () =>
+    Effect.gen(function*() {
+      const quiet = yield* pairOfStreams
+      yield* quiet.client.halfClose
+      yield* promised(() => Promise.all([quiet.streams.close(), quiet.streams.close()]))
+      yield* promised(() => quiet.streams.close())
+      yield* promised(() => quiet.streams.closed)
+
+      for (const end of ["own", "peer"] as const) {
+        const { client, streams } = yield* pairOfStreams
+        if (end === "peer") yield* client.abort
+        else yield* promised(() => streams.writable.abort("no more"))
+        yield* promised(() => streams.close())
+        assert.strictEqual(tagOf(yield* rejected(() => streams.closed)), end === "peer" ? "Reset" : "Closed")
+        yield* promised(() => streams.opened)
+        // Nobody is left to be told of an abort or a cancel.
+        yield* promised(() => streams.writable.abort("late").catch(() => undefined))
+        yield* promised(() => streams.readable.cancel("late").catch(() => undefined))
+      }
+    }))
+
+  it.effect("says that bytes were lost where a close finds them so", () =>
+    Effect.gen(function*() {
+      const { client, streams } = yield* pairOfStreams
+      const writing = yield* Effect.forkChild(
+        rejected(() => streams.writable.getWriter().write(new Uint8Array(1_000_000)))
+      )
+      yield* turns
+      yield* client.abort
+      assert.strictEqual(tagOf(yield* Fiber.join(writing)), "Reset")
+      assert.strictEqual(tagOf(yield* rejected(() => streams.close())), "Reset")
+    }))
+
   it.effect("ends with its scope, and leaves the transport and what was not read", () =>
     Effect.gen(function*() {
       const [client, server] = yield* TestTransport.pair()
@@ -244,7 +440,6 @@ describe("WebStreams.fromWebStreams", () => {
   it.live("tells both streams why, when it is aborted, also while a sink takes for ever", () =>
     Effect.gen(function*() {
       const reasons: Array<string> = []
-      const never = Effect.runPromise(Effect.never)
       const transport = yield* open(
         new ReadableStream({ cancel: (reason) => void reasons.push(tagOf(reason)) }),
         new WritableStream({
@@ -261,7 +456,6 @@ describe("WebStreams.fromWebStreams", () => {
 
   it.live("closes in bounded time, while a source takes for ever over its cancel", () =>
     Effect.gen(function*() {
-      const never = Effect.runPromise(Effect.never)
       const transport = yield* WebStreams.fromWebStreams(
         { readable: new ReadableStream<Uint8Array>({ cancel: () => never }), writable: silent() },
         { closeTimeout: 10, linger: { duration: 10 } }
@@ -298,6 +492,177 @@ describe("WebStreams.fromWebStreams", () => {
       assert.isAtMost(given, 80_000)
       assert.isAtMost((yield* transport.buffered).reading, 65_536)
       yield* transport.abort
+    }))
+
+  it.live("touches neither stream where one of them is locked", () =>
+    Effect.gen(function*() {
+      let pulls = 0
+      const readable = new ReadableStream<Uint8Array>({ pull: () => void pulls++ }, { highWaterMark: 0 })
+      const writable = silent()
+      const writer = writable.getWriter()
+      const error = yield* Effect.flip(open(readable, writable))
+      assert.strictEqual(error.reason._tag, "Busy")
+      yield* turns
+      assert.isFalse(readable.locked)
+      assert.strictEqual(pulls, 0)
+      yield* promised(() => writer.write(text("mine")))
+
+      const given = new ReadableStream<Uint8Array>()
+      const reader = given.getReader()
+      const other = silent()
+      assert.strictEqual((yield* Effect.flip(open(given, other))).reason._tag, "Busy")
+      assert.isFalse(other.locked)
+      yield* promised(() => Promise.all([reader.cancel(), other.close()]))
+    }))
+
+  it.live("cancels a source that is asked for more, once, and answers whoever reads", () =>
+    Effect.gen(function*() {
+      for (const end of ["abort", "close"] as const) {
+        const cancels: Array<unknown> = []
+        let ask!: () => void
+        const asked = new Promise<void>((resolve) => {
+          ask = resolve
+        })
+        const readable = new ReadableStream<Uint8Array>({
+          pull: () => {
+            ask()
+            return never
+          },
+          cancel: (reason) => void cancels.push(reason === undefined ? undefined : tagOf(reason))
+        }, { highWaterMark: 0 })
+        const transport = yield* WebStreams.fromWebStreams({ readable, writable: silent() }, {
+          linger: { duration: 10 }
+        })
+        const reading = yield* Effect.forkChild(Effect.flip(Transport.read(transport, 1)), { startImmediately: true })
+        yield* promised(() => asked)
+        if (end === "close") yield* Effect.forkChild(transport.close, { startImmediately: true })
+        else yield* transport.abort
+        assert.strictEqual(tagOf(yield* Fiber.join(reading)), "Closed")
+        yield* Effect.exit(transport.closed)
+        assert.deepStrictEqual(cancels, [end === "close" ? undefined : "Closed"])
+      }
+    }))
+
+  it.live("bounds what a sink that takes nothing is offered, and fails what waits by an abort", () =>
+    Effect.gen(function*() {
+      const offered: Array<number> = []
+      const transport = yield* open(
+        new ReadableStream(),
+        new WritableStream({
+          write: (chunk) => {
+            offered.push(chunk.length)
+            return never
+          }
+        })
+      )
+      const large = yield* Effect.forkChild(Effect.flip(transport.write(new Uint8Array(200_000))), {
+        startImmediately: true
+      })
+      const waiting = yield* Effect.forkChild(Effect.flip(transport.write(new Uint8Array(1))), {
+        startImmediately: true
+      })
+      yield* turns
+      assert.deepStrictEqual(offered, [65_536])
+      assert.strictEqual((yield* transport.buffered).writing, 200_000)
+      yield* transport.abort
+      const failed = [yield* Fiber.join(large), yield* Fiber.join(waiting)]
+      assert.deepStrictEqual(failed.map(({ delivery, reason }) => [reason._tag, delivery]), [
+        ["Closed", "Unknown"],
+        ["Closed", "NotSent"]
+      ])
+    }))
+
+  it.live("keeps the reason of a TransportError, and has an error of the sink as the cause", () =>
+    Effect.gen(function*() {
+      const timedOut = new TransportError.TransportError({
+        operation: "read",
+        endpoint: "memory:x",
+        reason: new TransportError.TimedOut({ phase: "idle" })
+      })
+      const typed = yield* open(new ReadableStream({ start: (controller) => controller.error(timedOut) }))
+      const error = yield* Effect.flip(Transport.readUntilEnd(typed))
+      assert.strictEqual(error.reason, timedOut.reason)
+      assert.strictEqual(error.cause, timedOut)
+
+      const full = Object.assign(new Error("full"), { code: "ENOSPC" })
+      const failing = yield* open(
+        new ReadableStream(),
+        new WritableStream({
+          write: () => {
+            throw full
+          }
+        })
+      )
+      yield* failing.write(text("lost"))
+      const lost = yield* Effect.flip(failing.flush)
+      assert.deepStrictEqual([lost.reason._tag, lost.cause], ["Failed", full])
+      assert.strictEqual((yield* Effect.flip(failing.closed)).cause, full)
+
+      const unclosable = yield* open(
+        new ReadableStream(),
+        new WritableStream({
+          close: () => {
+            throw full
+          }
+        })
+      )
+      const unended = yield* Effect.flip(unclosable.halfClose)
+      assert.deepStrictEqual([unended.reason._tag, unended.cause], ["Failed", full])
+    }).pipe(quietly))
+
+  it.live("meets a writable that errored while nobody wrote with the next write, and reads until then", () =>
+    Effect.gen(function*() {
+      let output!: WritableStreamDefaultController
+      let input!: ReadableStreamDefaultController
+      const transport = yield* open(
+        new ReadableStream({
+          start: (controller) => {
+            input = controller
+          }
+        }),
+        new WritableStream({
+          start: (controller) => {
+            output = controller
+          }
+        })
+      )
+      const why = new Error("stopped")
+      output.error(why)
+      input.enqueue(text("still"))
+      assert.strictEqual(string(yield* Transport.readExactly(transport, 5)), "still")
+      yield* transport.write(text("lost"))
+      const error = yield* Effect.flip(transport.flush)
+      assert.deepStrictEqual([error.reason._tag, error.cause], ["Failed", why])
+    }).pipe(quietly))
+
+  it.live("fails typed over streams that have ended before", () =>
+    Effect.gen(function*() {
+      const writable = silent()
+      yield* promised(() => writable.close())
+      const transport = yield* open(streamOf(text("all")), writable)
+      assert.strictEqual(string(yield* Transport.readUntilEnd(transport)), "all")
+      yield* transport.write(text("late"))
+      assert.strictEqual((yield* Effect.flip(transport.flush)).reason._tag, "Failed")
+
+      const gone = new DOMException("gone", "AbortError")
+      const aborted = silent()
+      yield* promised(() => aborted.abort(gone))
+      const broken = yield* open(new ReadableStream(), aborted)
+      const error = yield* Effect.flip(broken.halfClose)
+      assert.deepStrictEqual([error.reason._tag, error.cause], ["Reset", gone])
+    }).pipe(quietly))
+
+  it.live("closes in bounded time, while a sink takes for ever over its write or its close", () =>
+    Effect.gen(function*() {
+      for (const sink of [{ write: () => never }, { close: () => never }]) {
+        const transport = yield* WebStreams.fromWebStreams(
+          { readable: new ReadableStream<Uint8Array>(), writable: new WritableStream(sink) },
+          { closeTimeout: 10 }
+        )
+        yield* transport.write(text("x"))
+        const error = yield* Effect.flip(transport.close)
+        assert.deepStrictEqual(error.reason, new TransportError.TimedOut({ phase: "flush" }))
+      }
     }))
 
   it.live("has no half-close where the endpoint has none", () =>

@@ -3,6 +3,7 @@ import { Effect, type Scope } from "effect"
 import { Network, TestTransport, type Transport, type TransportError } from "effect-transport"
 import { NodeDuplex, NodeTransport } from "effect-transport/node"
 import { randomUUID } from "node:crypto"
+import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -30,6 +31,23 @@ export const duplexes = (ends: Ends) =>
     const [a, b] = yield* ends
     return [yield* NodeDuplex.toDuplex(a), yield* NodeDuplex.toDuplex(b)] as const
   })
+
+/** Both ends of a connection of `node:net`, to see what its users are used to. */
+export const netSockets: Effect.Effect<readonly [Net.Socket, Net.Socket], never, Scope.Scope> = Effect.acquireRelease(
+  Effect.callback((resume) => {
+    const server = Net.createServer({ allowHalfOpen: true }, (b) => {
+      server.close()
+      // Its end may see the connection later than this one.
+      if (a.connecting) a.once("connect", () => resume(Effect.succeed([a, b] as const)))
+      else resume(Effect.succeed([a, b] as const))
+    })
+    let a: Net.Socket
+    server.listen(0, "127.0.0.1", () => {
+      a = Net.connect({ port: (server.address() as Net.AddressInfo).port, host: "127.0.0.1", allowHalfOpen: true })
+    })
+  }),
+  (sockets) => Effect.sync(() => sockets.forEach((socket) => socket.destroy()))
+)
 
 /** The next such event from now on, whenever one comes to wait for it. */
 export const event = (

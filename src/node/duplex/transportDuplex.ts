@@ -177,7 +177,7 @@ export class TransportDuplex extends Duplex {
     const { transport } = this.#parts
     this.#idling?.looking.interruptUnsafe()
     this.#reading?.interruptUnsafe()
-    const cause = error !== null
+    const cause = error !== null && !this.#isReadToItsEnd(error)
       ? Cause.fail(error)
       // Without an error it is a quiet end, unless that would pass off a part of the output as the whole.
       : this.#abortCause ??
@@ -191,6 +191,11 @@ export class TransportDuplex extends Duplex {
     }
     const aborting = this.#run(Effect.andThen(transport.abortWith(cause), Effect.exit(transport.closed)))
     aborting.addObserver(() => done(error))
+  }
+
+  /** So Node's own iterators end a stream that is still open for writing. The peer is to have what was written. */
+  #isReadToItsEnd(error: Error): boolean {
+    return this.readableEnded && error.name === "AbortError" && error.cause === undefined
   }
 
   /** With success the output goes out first, within a time; `close` says that nothing is left. Errors were emitted. */
