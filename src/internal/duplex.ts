@@ -572,8 +572,7 @@ export class Duplex {
       }
       // The connection may have ended within the write.
       if (this.#inFlight === 0) return
-      if (!isTaken) return this.#output.leaveSlab()
-      this.#output.reuseSlab()
+      if (!isTaken) return
       this.#took()
     }
     this.#endWhenDrained()
@@ -581,6 +580,7 @@ export class Duplex {
 
   /** What was in flight has left user space: whoever waited for that, or for room, goes on. */
   #took(): void {
+    this.#output.reuseSlabs()
     this.#outputBytes -= this.#inFlight
     this.#taken += this.#inFlight
     this.#inFlight = 0

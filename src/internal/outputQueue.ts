@@ -1,8 +1,8 @@
 /**
  * Bytes on their way out: small ones copied into slabs, large ones by reference, in one order.
  *
- * A slab costs one allocation for many writes, and none at all while the medium takes everything at once: then one slab
- * serves every connection in turn, and a connection with nothing queued holds none.
+ * A slab costs one allocation for many writes. When all that was taken out has left it serves the next connection, and a
+ * connection with nothing queued holds none: new ones are needed only where many connections have to wait at a time.
  */
 
 /**
@@ -11,12 +11,14 @@
  */
 const slabBytes = 49_152
 
-let spare: Uint8Array | undefined = undefined
+/** Enough for what one connection has under way and what is queued behind it, by the default marks. */
+const sparesMax = 4
+const spares: Array<Uint8Array> = []
 
-const takeSpare = (): Uint8Array => {
-  const slab = spare ?? new Uint8Array(slabBytes)
-  spare = undefined
-  return slab
+const takeSpare = (): Uint8Array => spares.pop() ?? new Uint8Array(slabBytes)
+
+const giveSpare = (slab: Uint8Array): void => {
+  if (spares.length < sparesMax) spares.push(slab)
 }
 
 export class OutputQueue {
@@ -25,6 +27,9 @@ export class OutputQueue {
   #used = 0
   /** From here on the slab is not yet in a segment. */
   #sealed = 0
+  /** Full ones, and how many of them were taken out to their last byte. */
+  #full: Array<Uint8Array> = []
+  #fullTaken = 0
 
   /** A copy of so many bytes needs no further slab. */
   fits(bytes: number): boolean {
@@ -48,7 +53,7 @@ export class OutputQueue {
       slab.set(bytes === chunk.length ? chunk : chunk.subarray(from, from + bytes), this.#used)
       this.#used += bytes
       from += bytes
-      if (this.#used === slabBytes) this.leaveSlab()
+      if (this.#used === slabBytes) this.#leaveSlab()
     }
   }
 
@@ -59,31 +64,41 @@ export class OutputQueue {
     this.#segments.push(chunk)
   }
 
-  /** Everything queued, taken out. */
+  /** Everything queued, taken out. What was taken out before has left. */
   takeAll(): ReadonlyArray<Uint8Array> {
     this.#seal()
+    this.#fullTaken = this.#full.length
     const segments = this.#segments
     this.#segments = []
     return segments
   }
 
-  /** What was taken out has left: the slab is free, unless more was copied into it meanwhile. */
-  reuseSlab(): void {
-    if (this.#segments.length > 0 || this.#used !== this.#sealed) return
-    spare ??= this.#slab
-    this.#slab = undefined
-    this.#used = this.#sealed = 0
+  /** What was taken out has left: its slabs are free, but one that more was copied into meanwhile. */
+  reuseSlabs(): void {
+    if (this.#fullTaken > 0) {
+      for (const slab of this.#full.splice(0, this.#fullTaken)) giveSpare(slab)
+      this.#fullTaken = 0
+    }
+    if (this.#slab === undefined || this.#used !== this.#sealed || this.#segments.length > 0) return
+    giveSpare(this.#slab)
+    this.#startOver()
   }
 
-  /** Somebody else still reads from the slab: the next copy begins another. */
-  leaveSlab(): void {
-    this.#seal()
-    this.#slab = undefined
-    this.#used = this.#sealed = 0
-  }
-
+  /** What was taken out may still be read from: its slabs are nobody's any more. */
   clear(): void {
     this.#segments = []
+    this.#full = []
+    this.#fullTaken = 0
+    this.#startOver()
+  }
+
+  #leaveSlab(): void {
+    this.#seal()
+    this.#full.push(this.#slab!)
+    this.#startOver()
+  }
+
+  #startOver(): void {
     this.#slab = undefined
     this.#used = this.#sealed = 0
   }

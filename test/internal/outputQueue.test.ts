@@ -2,12 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { OutputQueue } from "../../src/internal/outputQueue.ts"
 
 const slabBytes = 49_152
+const sparesMax = 4
 
 const bytes = (length: number, of: number) => new Uint8Array(length).fill(of)
 
-/** A queue that comes while no slab is spare: another one has it. */
+/** A queue that comes while no slab is spare: others have them. */
 const newQueue = () => {
-  new OutputQueue().copy(bytes(1, 0))
+  for (let i = 0; i < sparesMax; i++) new OutputQueue().copy(bytes(1, 0))
   return new OutputQueue()
 }
 
@@ -51,7 +52,7 @@ describe("OutputQueue", () => {
     const queue = newQueue()
     queue.copy(bytes(3, 1))
     const [first] = queue.takeAll()
-    queue.reuseSlab()
+    queue.reuseSlabs()
     queue.copy(bytes(3, 2))
     const [second] = queue.takeAll()
     assert.strictEqual(second!.buffer, first!.buffer)
@@ -62,7 +63,7 @@ describe("OutputQueue", () => {
     const [one, other] = [newQueue(), newQueue()]
     one.copy(bytes(3, 1))
     one.takeAll()
-    one.reuseSlab()
+    one.reuseSlabs()
     other.copy(bytes(3, 2))
     one.copy(bytes(3, 3))
     assert.deepStrictEqual(takenFrom(other), [[2, 3]])
@@ -76,21 +77,48 @@ describe("OutputQueue", () => {
       queue.takeAll()
       queue.copy(bytes(3, 2))
       if (isSealed) queue.refer(bytes(3, 3))
-      queue.reuseSlab()
+      queue.reuseSlabs()
       queue.copy(bytes(3, 4))
       assert.deepStrictEqual(takenFrom(queue), isSealed ? [[2, 3], [3, 3], [4, 3]] : [[2, 3], [4, 3]])
     }
   })
 
-  it("forgets nothing, and overwrites nothing, when it leaves its slab", () => {
+  it("fills full slabs anew, too, once their last byte has left, and not before", () => {
     const queue = newQueue()
-    queue.copy(bytes(3, 1))
+    queue.copy(bytes(slabBytes - 1, 1))
     const [first] = queue.takeAll()
-    queue.copy(bytes(3, 2))
-    queue.leaveSlab()
-    queue.copy(bytes(3, 3))
-    assert.deepStrictEqual(takenFrom(queue), [[2, 3], [3, 3]])
-    assert.deepStrictEqual(first, bytes(3, 1))
+    queue.copy(bytes(slabBytes, 2))
+    queue.reuseSlabs()
+    queue.copy(bytes(1, 3))
+    // The first one is full now, and its last byte is still here.
+    assert.strictEqual(first![0], 1)
+    const others = queue.takeAll()
+    assert.deepStrictEqual(others.map(({ buffer }) => buffer === first!.buffer), [true, false])
+    queue.reuseSlabs()
+    const one = new OutputQueue()
+    one.copy(bytes(2 * slabBytes, 4))
+    const slabs = new Set(one.takeAll().map(({ buffer }) => buffer))
+    assert.deepStrictEqual(slabs, new Set(others.map(({ buffer }) => buffer)))
+  })
+
+  it("gives away no slab that may still be read from when it is cleared", () => {
+    const queue = newQueue()
+    queue.copy(bytes(slabBytes + 1, 1))
+    const segments = queue.takeAll()
+    queue.clear()
+    queue.reuseSlabs()
+    new OutputQueue().copy(bytes(2 * slabBytes, 2))
+    assert.isTrue(segments.every((segment) => segment.every((byte) => byte === 1)))
+  })
+
+  it("keeps few slabs to fill anew", () => {
+    const queue = newQueue()
+    queue.copy(bytes((sparesMax + 1) * slabBytes, 1))
+    const slabs = queue.takeAll().map(({ buffer }) => buffer)
+    queue.reuseSlabs()
+    queue.copy(bytes((sparesMax + 1) * slabBytes, 2))
+    const again = queue.takeAll().map(({ buffer }) => buffer)
+    assert.strictEqual(again.filter((buffer) => slabs.includes(buffer)).length, sparesMax)
   })
 
   it("is empty once it is cleared", () => {
