@@ -41,6 +41,8 @@ const stuck = Effect.fnUntraced(function*(port: Serial.SerialPort) {
   const draining = port.drain({ within: 20 }).pipe(Effect.flip, Effect.map(({ reason }) => reason._tag))
   const drains = yield* Effect.all([draining, draining], { concurrency: 2 })
   drains.push(yield* draining)
+  // The thread may begin it long after the waiting for it has ended.
+  yield* said("drain")
   const begun = log().length
   const waiting = yield* Effect.forkChild(Effect.flip(port.drain()), { startImmediately: true })
   yield* port.transport.abort
