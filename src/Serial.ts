@@ -2,8 +2,9 @@
  * A serial port with all that it has beside its bytes: modem lines, break, flushing, draining, and its rate.
  *
  * The bytes are a transport like any other, without half-close and without an end: to the other side a close is silence.
- * A program that needs nothing but bytes opens `serial:` through its `Network` and does not need this module. Everything
- * here goes through `SerialBinding`, so what was tested over `TestSerial` runs on a device.
+ * A program that needs nothing but bytes opens `serial:` through its `Network` and does not need this module; one that was
+ * given its transport so has the rest by `portOf`. Everything here goes through `SerialBinding`, so what was tested over
+ * `TestSerial` runs on a device.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,6 +15,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Endpoint from "./Endpoint.ts"
 import { durationOf, isCount } from "./internal/check.ts"
+import { serialDevices } from "./internal/serialDevices.ts"
 import { underneath } from "./internal/underneath.ts"
 import { Network } from "./Network.ts"
 import * as Bindings from "./SerialBinding.ts"
@@ -119,7 +121,57 @@ export const open = (
   endpoint: Endpoint.SerialEndpoint | string,
   options?: TransportOptions
 ): Effect.Effect<SerialPort, TransportError.TransportError, SerialBinding | Scope.Scope> =>
-  Effect.flatMap(SerialBinding, (binding) => Effect.map(connect(binding, () => 1, endpoint, options), portOf))
+  Effect.flatMap(
+    SerialBinding,
+    (binding) => Effect.flatMap(connect(binding, () => 1, endpoint, options), ({ transport }) => portOf(transport))
+  )
+
+/**
+ * The port whose bytes this transport carries: for programs that are given their transport, by a `Network`, by
+ * `Transport.layer` or by `SerialDevice`, and want its lines as well.
+ *
+ * **Details**
+ *
+ * There is one port for a transport, whoever asks and how often: lines that were set, and breaks that are held, are the
+ * same for all. Fails with `Unsupported` for any other transport; one that wraps the transport of a port is another.
+ *
+ * **Example** (Raising and dropping DTR of a device that is waited for)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Serial, Transport } from "effect-transport"
+ * import { NodeTransport, SerialDevice, SerialPorts } from "effect-transport/node"
+ *
+ * const conversation = Effect.gen(function*() {
+ *   const port = yield* Serial.portOf(yield* Transport.Transport)
+ *   yield* port.setLines({ dtr: false })
+ *   yield* Effect.sleep("100 millis")
+ *   yield* port.setLines({ dtr: true })
+ *   return yield* Transport.readExactly(port.transport, 16)
+ * })
+ *
+ * conversation.pipe(
+ *   SerialDevice.keepConnected({ vendorId: "2341" }),
+ *   Effect.provide([NodeTransport.layerNetwork, SerialPorts.layer])
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const portOf = (transport: Transport): Effect.Effect<SerialPort, TransportError.TransportError> =>
+  Effect.suspend(() => {
+    const device = serialDevices.get(transport)
+    if (device === undefined) {
+      const reason = new TransportError.Unsupported({ feature: "a serial port under this transport" })
+      return Effect.fail(TransportError.make("control", Endpoint.format(transport.info.endpoint), reason))
+    }
+    let port = ports.get(transport)
+    if (port === undefined) ports.set(transport, port = makePort(device, transport))
+    return Effect.succeed(port)
+  })
+
+const ports = new WeakMap<Transport, SerialPort>()
 
 /**
  * A network of serial ports alone: other kinds of endpoint are `Unsupported`, and so is listening. For programs that open
@@ -172,7 +224,7 @@ const connect = Effect.fnUntraced(function*(
 /** The longest and the shortest time between two looks at the lines, in milliseconds. */
 const [periodMin, periodMax] = [1, 60_000]
 
-const portOf = ({ device, transport }: { readonly device: Device; readonly transport: Transport }): SerialPort => {
+const makePort = (device: Device, transport: Transport): SerialPort => {
   const name = Endpoint.format(transport.info.endpoint)
   const under = underneath<TransportError.TransportError>(transport)!
   const { duplex } = under

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { SerialEndpoint } from "./Endpoint.ts"
+import { serialDevices } from "./internal/serialDevices.ts"
 import { inOwnScope } from "./ownScope.ts"
 import type { Transport } from "./Transport.ts"
 import type { Reason, TransportError } from "./TransportError.ts"
@@ -91,7 +92,7 @@ export class SerialBinding extends Context.Service<SerialBinding, {
 }>()("effect-transport/SerialBinding") {}
 
 /**
- * Opens a device and makes a transport of it: for those who write a `Network`.
+ * Opens a device and makes a transport of it: for those who write a `Network`. `Serial.portOf` finds the port by it.
  *
  * @category constructors
  * @since 0.1.0
@@ -115,7 +116,10 @@ export const connect = (
             scopeExit: device.scopeExit,
             reasonOf: device.reasonOf
           }),
-          (transport) => ({ device, transport })
+          (transport) => {
+            serialDevices.set(transport, device)
+            return { device, transport }
+          }
         ))
     )
   )

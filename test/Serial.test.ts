@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import {
   Connection,
+  type Endpoint,
   Network,
   Serial,
   SerialBinding,
   TestSerial,
+  TestTransport,
   Transport,
   type TransportError
 } from "effect-transport"
@@ -88,7 +90,93 @@ describe("Serial.open", () => {
     }))
 })
 
+describe("Serial.portOf", () => {
+  it.effect("has the port of a transport, the same one for all who ask", () =>
+    Effect.gen(function*() {
+      const { cable, open } = yield* cabled()
+      const peer = yield* open("serial:/dev/b")
+      const network = Serial.layerNetwork.pipe(Layer.provide(TestSerial.layer(cable)))
+      yield* Effect.gen(function*() {
+        const transport = yield* Transport.Transport
+        const port = yield* Serial.portOf(transport)
+        assert.strictEqual(port.transport, transport)
+        yield* port.setLines({ rts: false })
+        // Whoever asks later adds to what was set before.
+        const again = yield* Serial.portOf(transport)
+        yield* again.setLines({ dtr: false })
+        assert.deepStrictEqual(yield* peer.lines, { cts: false, dsr: false, dcd: false })
+        yield* transport.close
+        assert.strictEqual(yield* reason(port.setLines({ dtr: true })), "Closed")
+      }).pipe(Effect.provide(Transport.layer("serial:/dev/a").pipe(Layer.provide(network))))
+      assert.strictEqual(yield* Serial.portOf(peer.transport), peer)
+    }))
+
+  it.effect("is Unsupported for any other transport, and for one that wraps a port's", () =>
+    Effect.gen(function*() {
+      const { open } = yield* cabled()
+      const [memory] = yield* TestTransport.pair()
+      const { transport } = yield* open("serial:/dev/a")
+      for (const other of [memory, { ...transport }]) {
+        assert.strictEqual(yield* reason(Serial.portOf(other)), "Unsupported")
+      }
+      const { message } = yield* Effect.flip(Serial.portOf(memory))
+      assert.include(message, "a serial port under this transport is not supported")
+    }))
+})
+
+/** A binding whose devices are told their lines one by one, as the test lets them. */
+const slowly = (binding: SerialBinding.SerialBinding["Service"]) => {
+  const told: Array<string> = []
+  const gates: Array<Deferred.Deferred<void>> = []
+  const open = (endpoint: Endpoint.SerialEndpoint) =>
+    Effect.map(binding.open(endpoint), (device): SerialBinding.Device => ({
+      ...device,
+      setLines: (lines) =>
+        Effect.gen(function*() {
+          const { break: brk, dtr, rts } = lines
+          told.push([dtr ? "dtr" : "", rts ? "rts" : "", brk ? "break" : ""].join(" ").trim())
+          const gate = Deferred.makeUnsafe<void>()
+          gates.push(gate)
+          yield* Deferred.await(gate)
+          yield* device.setLines(lines)
+        })
+    }))
+  return { told, binding: { open }, next: Effect.suspend(() => Deferred.succeed(gates.shift()!, undefined)) }
+}
+
 describe("lines", () => {
+  it.effect("and breaks that are set at once come one after another, each with what the one before has set", () =>
+    Effect.gen(function*() {
+      const { binding, b } = yield* Effect.map(cabled(), ({ cable: { binding } }) => ({ binding, b: "serial:/dev/b" }))
+      const { binding: slow, next, told } = slowly(binding)
+      const port = yield* Effect.provideService(Serial.open("serial:/dev/a"), SerialBinding.SerialBinding, slow)
+      const peer = yield* Effect.provideService(Serial.open(b), SerialBinding.SerialBinding, binding)
+      const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
+      const rts = yield* fork(port.setLines({ rts: false }))
+      const breaking = yield* fork(port.sendBreak("1 hour"))
+      const waiting = yield* fork(port.setLines({ rts: true }))
+      const dtr = yield* fork(port.setLines({ dtr: false }))
+      assert.deepStrictEqual(told, ["dtr"])
+      // It had not begun, and sets nothing.
+      yield* Fiber.interrupt(waiting)
+      yield* next
+      yield* Fiber.join(rts)
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(told, ["dtr", "dtr  break"])
+      yield* next
+      yield* Effect.repeat(Effect.yieldNow, { until: () => told.length === 3 })
+      // Interrupted in the middle of a call, it waits for that, and the break for it.
+      const ending = yield* fork(Fiber.interrupt(breaking))
+      assert.deepStrictEqual(told, ["dtr", "dtr  break", "break"])
+      yield* next
+      yield* Fiber.join(dtr)
+      yield* Effect.repeat(Effect.yieldNow, { until: () => told.length === 4 })
+      assert.strictEqual(told[3], "")
+      yield* next
+      yield* Fiber.join(ending)
+      assert.deepStrictEqual(yield* peer.lines, { cts: false, dsr: false, dcd: false })
+    }))
+
   it.effect("are the other end's, and what is set is merged with the last state", () =>
     Effect.gen(function*() {
       const { a, b } = yield* both
@@ -228,6 +316,59 @@ describe("flush and drain", () => {
       yield* Fiber.join(again)
       // The rate is what it was.
       assert.strictEqual(yield* receive(b, 4), "late")
+    }))
+
+  it.effect("two drains wait for the same bytes, and one that is interrupted leaves the other", () =>
+    Effect.gen(function*() {
+      const { a, b, cable } = yield* both
+      const stall = yield* Scope.make()
+      yield* Scope.provide(cable.a.stall, stall)
+      yield* a.transport.write(text("late"))
+      const drains = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(a.drain(), { startImmediately: true }))
+      yield* Fiber.interrupt(drains[1]!)
+      assert.deepStrictEqual(drains.map((drain) => drain.pollUnsafe() === undefined), [true, false, true])
+      yield* Scope.close(stall, Exit.void)
+      yield* Fiber.join(drains[0]!)
+      yield* Fiber.join(drains[2]!)
+      assert.strictEqual(yield* receive(b, 4), "late")
+    }))
+
+  it.effect("two flushes at once drop what was there, and nothing that comes after them", () =>
+    Effect.gen(function*() {
+      const { a, b } = yield* both
+      yield* send(a, "junk")
+      yield* Effect.all([b.flush("input"), b.flush("both"), b.flush("output")], { concurrency: 3 })
+      yield* send(a, "good")
+      assert.strictEqual(yield* receive(b, 4), "good")
+    }))
+
+  it.effect("a close in the midst of a write sends all of it, and an abort tells both", () =>
+    Effect.gen(function*() {
+      for (const isAborted of [false, true]) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { a, b, cable } = yield* both
+          const stall = yield* Scope.make()
+          yield* Scope.provide(cable.a.stall, stall)
+          const bytes = Uint8Array.from({ length: 50_000 }, (_, i) => i % 251)
+          const writing = yield* Effect.forkChild(Effect.exit(a.transport.write(bytes)), { startImmediately: true })
+          const closing = yield* Effect.forkChild(Effect.exit(a.transport.close), { startImmediately: true })
+          const draining = yield* Effect.forkChild(Effect.exit(a.drain()), { startImmediately: true })
+          assert.isUndefined(writing.pollUnsafe())
+          assert.isUndefined(closing.pollUnsafe())
+          if (isAborted) yield* a.transport.abort
+          yield* Scope.close(stall, Exit.void)
+          const got = isAborted ? undefined : yield* Transport.readExactly(b.transport, bytes.length)
+          const [written, closed, drained] = yield* Effect.all([writing, closing, draining].map((fiber) =>
+            Fiber.join(fiber as Fiber.Fiber<Exit.Exit<void, TransportError.TransportError>>)
+          ))
+          if (!isAborted) {
+            assert.deepStrictEqual(got, bytes)
+          }
+          assert.strictEqual(Exit.isSuccess(written!), !isAborted)
+          assert.strictEqual(Exit.isSuccess(closed!), !isAborted)
+          assert.include(String(drained), `it was ended here, by ${isAborted ? "abort" : "close"}`)
+        }))
+      }
     }))
 
   it.effect("a drain that waits is ended by an abort", () =>

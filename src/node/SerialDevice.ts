@@ -4,6 +4,7 @@
  * A transport that died stays dead, as every transport does. So `connect` and `layer` give one connection;
  * `keepConnected` runs a conversation anew on each, and `make` keeps a driver for whoever has something to ask of it. They
  * open by the `Network` at hand and find by `SerialPorts`, so that the same program runs against a simulated device.
+ * `Serial.portOf` has the modem lines and all else of the port whose transport they give.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"

@@ -342,6 +342,34 @@ describe("Duplex: writing", () => {
     }
   })
 
+  it("fills the memory of a write that had to wait anew, once it has left, and never where the connection broke", () => {
+    const { duplex, medium, port } = open()
+    medium.takesAtOnce = false
+    const send = (of: number) => {
+      duplex.writeNow(bytes(3, of))
+      duplex.flushNow()
+      return medium.written.at(-1)!
+    }
+    const first = send(1)
+    const { duplex: other, medium: others } = open()
+    other.writeNow(bytes(3, 2))
+    other.flushNow()
+    assert.notStrictEqual(others.written[0]!.buffer, first.buffer)
+    assert.deepStrictEqual(first, bytes(3, 1))
+    port.drained()
+    const second = send(3)
+    assert.include([first.buffer, others.written[0]!.buffer], second.buffer)
+    duplex.abort(closedBy("abort"))
+    port.drained()
+    for (let i = 0; i < 8; i++) {
+      const { duplex: later, medium } = open()
+      medium.takesAtOnce = false
+      later.writeNow(bytes(3, 4))
+      later.flushNow()
+    }
+    assert.deepStrictEqual(second, bytes(3, 3))
+  })
+
   it("completes a flush when the medium has taken what was written before, and no later", () => {
     const { duplex, medium, port } = open()
     medium.takesAtOnce = false

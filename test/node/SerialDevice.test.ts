@@ -1,6 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Schedule } from "effect"
-import { Connection, Endpoint, Lines, Network, Protocol, Transport, TransportError, Wire } from "effect-transport"
+import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Schedule, SubscriptionRef } from "effect"
+import {
+  Connection,
+  Endpoint,
+  Lines,
+  Network,
+  Protocol,
+  Serial,
+  SerialBinding,
+  TestSerial,
+  Transport,
+  TransportError,
+  Wire
+} from "effect-transport"
 import { SerialDevice, SerialPorts } from "effect-transport/node"
 import { TestClock } from "effect/testing"
 import * as SerialBench from "../support/serialBench.ts"
@@ -341,6 +353,50 @@ describe("SerialDevice.keepConnected", () => {
         yield* settle
       }
       assert.deepStrictEqual(ends, ["end", "Reset"])
+    }))
+})
+
+describe("the lines of a device that is waited for", () => {
+  it.effect("are those of each of its connections, and begin anew after a re-plug", () =>
+    Effect.gen(function*() {
+      const cable = yield* TestSerial.makeCable("/dev/ttyUSB0", "/dev/far")
+      const far = yield* Effect.provideService(
+        Serial.open("serial:/dev/far"),
+        SerialBinding.SerialBinding,
+        cable.binding
+      )
+      const ports = yield* SubscriptionRef.make<ReadonlyArray<SerialPorts.PortInfo>>([at("/dev/ttyUSB0")])
+      const kept: Array<Serial.SerialPort> = []
+      const lowering = Effect.gen(function*() {
+        const port = yield* Serial.portOf(yield* Transport.Transport)
+        kept.push(port)
+        yield* port.setLines({ rts: false })
+        return yield* Effect.never
+      })
+      yield* Effect.forkChild(
+        lowering.pipe(
+          SerialDevice.keepConnected(device),
+          Effect.provide([
+            Layer.provide(Serial.layerNetwork, TestSerial.layer(cable)),
+            SerialPorts.layerTest(ports)
+          ])
+        )
+      )
+      yield* settle
+      assert.deepStrictEqual(yield* far.lines, { cts: false, dsr: true, dcd: true })
+      yield* kept[0]!.setLines({ dtr: false })
+      yield* cable.a.unplug
+      yield* SubscriptionRef.set(ports, [])
+      yield* settle
+      yield* cable.a.plug
+      yield* SubscriptionRef.set(ports, [at("/dev/ttyUSB0")])
+      yield* TestClock.adjust("500 millis")
+      yield* settle
+      assert.strictEqual(kept.length, 2)
+      assert.deepStrictEqual(yield* far.lines, { cts: false, dsr: true, dcd: true })
+      // The lost port is no way to the new one.
+      assert.strictEqual((yield* Effect.flip(kept[0]!.setLines({ dtr: false }))).reason._tag, "Closed")
+      assert.isTrue((yield* far.lines).dsr)
     }))
 })
 

@@ -4,6 +4,9 @@ import { Endpoint, Serial, type SerialBinding, Transport, type TransportError } 
 import { NodeSerial, NodeTransport, SerialDevice, SerialPorts } from "effect-transport/node"
 import { execFileSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { afterAll } from "vitest"
@@ -50,6 +53,17 @@ const bridged = Effect.gen(function*() {
 
 const withBinding = (layer: Layer.Layer<SerialBinding.SerialBinding>) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provide(effect, layer)
+
+/** Where this process looks for programs, until the scope ends. */
+const withPath = (path: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const { PATH } = process.env
+      process.env.PATH = path
+      return PATH
+    }),
+    (PATH) => Effect.sync(() => Object.assign(process.env, { PATH }))
+  )
 
 const bindings = [["posix", NodeSerial.layerPosix], ["bindings", NodeSerial.layerBindings]] as const
 
@@ -277,17 +291,35 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
   )
 
   live(
+    "leaves nothing behind where an open is interrupted while it waits for the lock",
+    Effect.gen(function*() {
+      const pair = yield* ptyPair
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-flock-"))),
+        (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+      )
+      // In the place of the real one, and it never says whether the lock is ours.
+      const started = join(folder, "started")
+      writeFileSync(
+        join(folder, "flock"),
+        `#!/bin/sh\necho $$ > ${started}.new; mv ${started}.new ${started}\nexec sleep 600\n`
+      )
+      chmodSync(join(folder, "flock"), 0o700)
+      yield* withPath(`${folder}:${process.env.PATH}`)
+      const opening = yield* Effect.forkChild(Effect.scoped(openPort(pair.a)))
+      yield* until(() => existsSync(started))
+      assert.strictEqual(openPtys().length, 1)
+      yield* Fiber.interrupt(opening)
+      assert.deepStrictEqual(openPtys(), [])
+      assert.throws(() => process.kill(Number(readFileSync(started, "utf8")), 0), /ESRCH/)
+    })
+  )
+
+  live(
     "is locked by the bindings where there is no flock",
     Effect.gen(function*() {
       const pair = yield* ptyPair
-      yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          const { PATH } = process.env
-          process.env.PATH = "/nowhere"
-          return PATH
-        }),
-        (PATH) => Effect.sync(() => Object.assign(process.env, { PATH }))
-      )
+      yield* withPath("/nowhere")
       const { transport } = yield* openPort(pair.a)
       const other = yield* openPort(pair.b)
       assert.strictEqual(yield* reason(openPort(pair.a)), "Busy")
@@ -447,6 +479,48 @@ describeWith(["python3"], "a serial port whose directions are apart", () => {
   )
 
   live(
+    "small writes keep their order and lose nothing where the device is full",
+    Effect.gen(function*() {
+      const { a, b } = yield* bridged
+      const bytes = randomBytes(1_000_000)
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* b.transport.pausedReading
+        yield* Effect.forkChild(
+          Effect.gen(function*() {
+            // Of lengths that a buffer of the kernel has no whole number of.
+            for (let at = 0; at < bytes.length; at += 3001) yield* a.transport.write(bytes.subarray(at, at + 3001))
+          }),
+          { startImmediately: true }
+        )
+        yield* Effect.repeat(Effect.andThen(Effect.yieldNow, a.transport.buffered), {
+          until: ({ writing }) => writing > 32_768
+        })
+      }))
+      assert.strictEqual(sha256(yield* Transport.readExactly(b.transport, bytes.length)), sha256(bytes))
+    })
+  )
+
+  live(
+    "a close in the midst of a write sends all of it",
+    Effect.gen(function*() {
+      const { a, b } = yield* bridged
+      const bytes = randomBytes(1_000_000)
+      const [writing, closing] = yield* Effect.scoped(Effect.gen(function*() {
+        yield* b.transport.pausedReading
+        const writing = yield* Effect.forkChild(a.transport.write(bytes), { startImmediately: true })
+        const closing = yield* Effect.forkChild(a.transport.close, { startImmediately: true })
+        assert.strictEqual(yield* reason(a.transport.write(text("late"))), "Closed")
+        assert.isUndefined(writing.pollUnsafe())
+        assert.isUndefined(closing.pollUnsafe())
+        return [writing, closing]
+      }))
+      assert.strictEqual(sha256(yield* Transport.readExactly(b.transport, bytes.length)), sha256(bytes))
+      yield* Fiber.join(writing!)
+      yield* Fiber.join(closing!)
+    })
+  )
+
+  live(
     "drains within a bound, and goes on after it",
     Effect.gen(function*() {
       const { a, b } = yield* bridged
@@ -568,28 +642,61 @@ describe("what a serial port cannot be", () => {
 
   const opened = (endpoint: string) => Effect.scoped(withBinding(NodeSerial.layer)(Serial.open(endpoint)))
 
+  const noPort = (path: string) => ({ feature: `${path}, which is no serial port,` })
+
   for (
-    const [what, endpoint, expected] of [
-      ["a path that is not there", "serial:///dev/nowhere", "NotFound"],
-      ["a folder", "serial:///tmp", "Unsupported"],
-      ["the null device", "serial:///dev/null", "Unsupported"],
-      ["a regular file", `serial://${import.meta.filename}`, "Unsupported"],
-      ["a path through a file", `serial://${import.meta.filename}/port`, "NotFound"],
-      ["no rate", "serial:///dev/nowhere?baudRate=0", "InvalidOption"],
-      ["a misspelt option", "serial:///dev/nowhere?baudrate=9600", "InvalidOption"],
-      ["no path", "serial:", "InvalidOption"],
-      ["another kind of endpoint", "tcp://127.0.0.1:1", "Unsupported"],
+    const [what, endpoint, tag, fields] of [
+      ["a path that is not there", "serial:///dev/nowhere", "NotFound", { what: "/dev/nowhere" }],
+      ["a folder", "serial:///tmp", "Unsupported", noPort("/tmp")],
+      ["the null device", "serial:///dev/null", "Unsupported", noPort("/dev/null")],
+      ["a regular file", `serial://${import.meta.filename}`, "Unsupported", noPort(import.meta.filename)],
+      ["a path through a file", `serial://${import.meta.filename}/port`, "NotFound", {
+        what: `${import.meta.filename}/port`
+      }],
+      ["no rate", "serial:///dev/nowhere?baudRate=0", "InvalidOption", { field: "endpoint.baudRate" }],
+      ["a negative rate", "serial:///dev/nowhere?baudRate=-1", "InvalidOption", { field: "endpoint.baudRate" }],
+      ["a misspelt option", "serial:///dev/nowhere?baudrate=9600", "InvalidOption", { field: "endpoint.query" }],
+      ["nine data bits", "serial:///dev/nowhere?dataBits=9", "InvalidOption", { field: "endpoint.dataBits" }],
+      ["a made-up parity", "serial:///dev/nowhere?parity=most", "InvalidOption", { field: "endpoint.parity" }],
+      ["no path", "serial:", "InvalidOption", { field: "endpoint.path" }],
+      ["another kind of endpoint", "tcp://127.0.0.1:1", "Unsupported", { feature: "tcp as a serial port" }],
       // Said before the device is looked for.
-      ["mark parity", "serial:///dev/nowhere?parity=mark", "Unsupported"],
-      ["space parity", "serial:///dev/nowhere?parity=space", "Unsupported"],
-      ["one and a half stop bits", "serial:///dev/nowhere?stopBits=1.5", "Unsupported"],
-      ["a rate that no platform has", "serial:///dev/nowhere?baudRate=4294967296", "Unsupported"],
-      ["nine data bits", "serial:///dev/nowhere?dataBits=9", "InvalidOption"],
-      ["a made-up parity", "serial:///dev/nowhere?parity=most", "InvalidOption"],
-      ["a negative rate", "serial:///dev/nowhere?baudRate=-1", "InvalidOption"]
+      ["mark parity", "serial:///dev/nowhere?parity=mark", "Unsupported", { feature: "mark parity" }],
+      ["space parity", "serial:///dev/nowhere?parity=space", "Unsupported", { feature: "space parity" }],
+      ["one and a half stop bits", "serial:///dev/nowhere?stopBits=1.5", "Unsupported", {
+        feature: "one and a half stop bits"
+      }],
+      ["a rate that no platform has", "serial:///dev/nowhere?baudRate=4294967296", "Unsupported", {
+        feature: "a rate of 4294967296 baud"
+      }]
     ] as const
   ) {
-    live(what, Effect.map(reason(opened(endpoint)), (tag) => assert.strictEqual(tag, expected)))
+    live(
+      what,
+      Effect.map(failure(opened(endpoint)), ({ operation, reason }) => {
+        assert.deepStrictEqual([operation, reason._tag], ["open", tag])
+        assert.include(reason, fields)
+      })
+    )
+  }
+})
+
+describeWith(["socat"], "a serial port that belongs to somebody else", () => {
+  for (const [name] of bindings) {
+    live(
+      `is PermissionDenied, and is not touched (${name})`,
+      Effect.gen(function*() {
+        const pair = yield* ptyPair
+        const before = stty(pair.a)
+        chmodSync(pair.a, 0)
+        const program = fileURLToPath(new URL("../../support/serialDenied.ts", import.meta.url))
+        const denied = yield* run(process.execPath, ["-C", "effect-transport-source", program, name, pair.a])
+        assert.strictEqual(yield* denied.exited, 0, denied.output())
+        assert.include(denied.output(), "PermissionDenied")
+        chmodSync(pair.a, 0o600)
+        assert.strictEqual(stty(pair.a), before)
+      })
+    )
   }
 })
 
