@@ -153,9 +153,14 @@ const serial = (
   per,
   variants: {
     port: { program: "serial", service: `${service}/ours`, label: "serial:" },
-    npm: { program: "serial", service: `${service}/theirs`, label: "serialport" }
+    npm: { program: "serial", service: `${service}/theirs`, label: "serialport" },
+    bare: { program: "serial", service: `${service}/bare`, label: "read and write" }
   },
-  cases: cases.map((one) => ({ ours: "port", theirs: "npm", ...one }))
+  cases: [
+    ...cases.map((one) => ({ ours: "port", theirs: "npm", ...one })),
+    // What nobody can exceed.
+    { ours: "bare", theirs: "npm", figure: "rate" }
+  ]
 })
 
 const sim = (service: string, label: string): Variant => ({ program: "sim", service, label })

@@ -1,6 +1,7 @@
 /**
  * A serial port: ours, and the Duplex of the package `serialport` as its documentation shows it. The port is one end of a
- * pair of pseudoterminals made by socat. At the other end is a small Python program, the same for both.
+ * pair of pseudoterminals made by socat. At the other end is a small Python program, the same for both. A third has nothing
+ * but the calls of the kernel, and shows how much faster than theirs anybody could be.
  *
  * Ours is loaded only where it is measured, so that theirs has the heap of a process without Effect.
  */
@@ -8,7 +9,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { answer, hashing, options, ownUsage } from "../child.ts"
+import { answer, cpuOf, hashing, options, ownUsage } from "../child.ts"
 import { messages } from "../content.ts"
 import type { AloneAnswers, SubjectOptions } from "../messages.ts"
 
@@ -74,15 +75,15 @@ process.on("exit", () => {
 })
 process.on("SIGTERM", () => process.exit())
 
-/** On the core of the load, where there is one. */
-const loadCore = "1"
+/** The cores of the process under test and of the load, where there are two. */
+const [testCore, loadCore] = ["0", "1"]
 
 /** Starts a program, and waits until it says so much on one of its outputs. */
-const begin = async (command: string, args: ReadonlyArray<string>, isReady: RegExp) => {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] })
+const begin = async (command: string, args: ReadonlyArray<string>, isReady: RegExp, core = loadCore) => {
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] })
   await once(child, "spawn")
   running.push(child)
-  spawnSync("taskset", ["-cp", loadCore, String(child.pid)])
+  spawnSync("taskset", ["-cp", core, String(child.pid)])
   const said = [child.stdout, child.stderr].map((output) => {
     const seen = { text: "" }
     output.setEncoding("utf8").on("data", (text: string) => seen.text += text)
@@ -249,14 +250,75 @@ const ours = async (near: string, far: string): Promise<Doing> => {
   return (operations) => Effect.runPromise(doing[what](operations))
 }
 
+/**
+ * What the kernel and the programs around it leave to be had: nothing but `read`, `write` and `poll`, in a process of its
+ * own, told how many operations to do.
+ */
+const bare = async (near: string, far: string): Promise<Doing> => {
+  const { child, printed } = await begin("python3", ["-u", "-c", bareProgram(near, far)], /ready/, testCore)
+  let done = 0
+  alone.pid = child.pid!
+  return async (operations) => {
+    child.stdin.write(`${operations}\n`)
+    done++
+    while (printed().length < 1 + done) await once(child.stdout, "data")
+    alone.digests = printed()[done]!.split(" ") as [string, string]
+  }
+}
+
+/** What is known of that process. */
+const alone: { pid?: number; digests?: readonly [sent: string, received: string] } = {}
+
+const bareProgram = (near: string, far: string) => `
+import hashlib, os, select, sys
+hashed, into, outOf = ${isHashed ? "True" : "False"}, hashlib.sha256(), hashlib.sha256()
+def opened(path): return os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+what, size = ${JSON.stringify(what)}, ${bytes}
+out = opened(${JSON.stringify(near)})
+back = opened(${JSON.stringify(far)}) if what == "through" else out
+message = bytes(size)
+def move(sending, missing):
+  rest, poll = memoryview(message), select.poll()
+  while sending > 0 or missing > 0:
+    isStuck = True
+    if sending > 0:
+      try:
+        sent = os.write(out, rest)
+        sending -= sent
+        if hashed: into.update(rest[:sent])
+        isStuck = sent < len(rest)
+        rest = rest[sent:] or memoryview(message)
+      except BlockingIOError: pass
+    if missing > 0:
+      try:
+        data = os.read(back, 65536)
+        missing -= len(data)
+        if hashed: outOf.update(data)
+        isStuck = False
+      except BlockingIOError: pass
+    if isStuck and (sending > 0 or missing > 0):
+      poll.register(out, select.POLLOUT if sending > 0 else 0)
+      poll.register(back, (select.POLLIN if missing > 0 else 0) | (select.POLLOUT if back == out and sending > 0 else 0))
+      poll.poll()
+print("ready", flush=True)
+for line in sys.stdin:
+  count = int(line)
+  if what == "sink" or what == "source": os.write(out, (count * size).to_bytes(8, "big"))
+  if what == "echo":
+    for _ in range(count): move(size, size)
+  else: move(0 if what == "source" else count * size, 1 if what == "sink" else count * size)
+  print(f"{into.hexdigest()} {outOf.hexdigest()}", flush=True)
+`
+
 const baudRate = 115_200
-const opened = { ours, theirs }
+const opened = { ours, theirs, bare }
 
 const plugged = plug()
 const opening = plugged.then(({ far, near }) => opened[whose](near, far))
 
 answer<AloneAnswers>({
   ...ownUsage,
+  cpu: () => alone.pid === undefined ? ownUsage.cpu() : cpuOf(alone.pid),
   start: () => 0,
   run: async (operations) => {
     const work = await opening
@@ -267,7 +329,7 @@ answer<AloneAnswers>({
   },
   digest: async () => {
     if (!isHashed) return { sent: "", received: "" }
-    const [here, there] = [sent!.copy().digest("hex"), received!.copy().digest("hex")]
+    const [here, there] = alone.digests ?? [sent!.copy().digest("hex"), received!.copy().digest("hex")]
     if (what === "echo" || what === "through") return { sent: here, received: there }
     const device = await deviceDigest((await plugged).device!)
     return what === "sink" ? { sent: here, received: device } : { sent: device, received: there }

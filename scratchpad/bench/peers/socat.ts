@@ -1,13 +1,9 @@
 /** socat as a relay of one connection, as users run it: with its default buffer of 8 KiB. This process only watches it. */
 import { spawn } from "node:child_process"
-import * as Fs from "node:fs"
-import { answer, digestOf, options } from "../child.ts"
+import { answer, cpuOf, digestOf, options } from "../child.ts"
 import type { SubjectAnswers, SubjectOptions } from "../messages.ts"
 
 const { target } = options<SubjectOptions>()
-
-// What the kernel counts in, on every Linux.
-const microsPerTick = 10_000
 
 const socat = spawn(
   "socat",
@@ -30,11 +26,7 @@ process.on("SIGTERM", () => process.exit())
 
 answer<SubjectAnswers>({
   start: () => listening,
-  cpu: () => {
-    // utime and stime are the 14th and 15th field; the second is a name that may hold blanks.
-    const fields = Fs.readFileSync(`/proc/${socat.pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ")
-    return (Number(fields[11]) + Number(fields[12])) * microsPerTick
-  },
+  cpu: () => cpuOf(socat.pid!),
   memory: () => 0,
   digest: () => digestOf({})
 })

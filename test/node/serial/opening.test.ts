@@ -4,15 +4,15 @@ import { once, openByPromise } from "../../../src/node/serial/opening.ts"
 
 /** Something that is opened when the test says so, and counts how often it is let go. */
 const opening = () => {
-  let [resolve, reject] = [(_: "opened") => {}, (_: unknown) => {}]
-  const promise = new Promise<"opened">((...settle) => [resolve, reject] = settle)
+  let settle: Parameters<ConstructorParameters<typeof Promise<"opened">>[0]>
+  const promise = new Promise<"opened">((...both) => settle = both)
   const closed: Array<string> = []
   const close = (opened: string) => {
     closed.push(opened)
     return Promise.resolve()
   }
   const effect = openByPromise(() => promise, (cause) => ({ cause }), close)
-  return { effect, closed, resolve: () => resolve("opened"), reject }
+  return { effect, closed, resolve: () => settle[0]("opened"), reject: (cause: unknown) => settle[1](cause) }
 }
 
 describe("openByPromise", () => {
