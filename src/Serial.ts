@@ -15,7 +15,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Endpoint from "./Endpoint.ts"
 import { durationOf, isCount } from "./internal/check.ts"
-import { serialDevices } from "./internal/serialDevices.ts"
+import { deviceUnder } from "./internal/serialDevices.ts"
 import { underneath } from "./internal/underneath.ts"
 import { Network } from "./Network.ts"
 import * as Bindings from "./SerialBinding.ts"
@@ -161,7 +161,7 @@ export const open = (
  */
 export const portOf = (transport: Transport): Effect.Effect<SerialPort, TransportError.TransportError> =>
   Effect.suspend(() => {
-    const device = serialDevices.get(transport)
+    const device = deviceUnder<Device>(transport)
     if (device === undefined) {
       const reason = new TransportError.Unsupported({ feature: "a serial port under this transport" })
       return Effect.fail(TransportError.make("control", Endpoint.format(transport.info.endpoint), reason))

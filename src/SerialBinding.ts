@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { SerialEndpoint } from "./Endpoint.ts"
-import { serialDevices } from "./internal/serialDevices.ts"
+import { setDeviceUnder } from "./internal/serialDevices.ts"
 import { inOwnScope } from "./ownScope.ts"
 import type { Transport } from "./Transport.ts"
 import type { Reason, TransportError } from "./TransportError.ts"
@@ -117,7 +117,7 @@ export const connect = (
             reasonOf: device.reasonOf
           }),
           (transport) => {
-            serialDevices.set(transport, device)
+            setDeviceUnder(transport, device)
             return { device, transport }
           }
         ))

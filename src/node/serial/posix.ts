@@ -209,24 +209,6 @@ const streamOn = (fd: number): Tty.ReadStream => {
   return stream
 }
 
-/**
- * The largest write that goes to the descriptor of the bindings, without the detour through Node's streams, which is a
- * twelfth of a round trip. A pseudoterminal has room for so much when it is empty.
- */
-const directMax = 4096
-
-/** How many bytes the kernel takes now. The wire has one write at a time, so the stream has nothing that would come first. */
-const writeAtOnce = ({ fd }: NativePort, chunk: Uint8Array): number => {
-  if (fd === undefined || fd === null) return 0
-  try {
-    return Fs.writeSync(fd, chunk)
-  } catch (cause) {
-    // There is no room, or the device is gone: the stream waits for the one and tells of the other.
-    if (Predicate.hasProperty(cause, "code")) return 0
-    throw cause
-  }
-}
-
 class PosixWire implements Wire {
   /** Nobody waits for an end of ours. */
   readonly lingers = false
@@ -270,11 +252,8 @@ class PosixWire implements Wire {
     onHangUp(control.native, gone)
   }
 
-  write(chunks: ReadonlyArray<Uint8Array>, bytes: number): boolean {
-    if (chunks.length > 1 || bytes > directMax) return this.#stream.write(chunks)
-    const chunk = chunks[0]!
-    const written = writeAtOnce(this.#control.native, chunk)
-    return written === bytes || this.#stream.write([chunk.subarray(written)])
+  write(chunks: ReadonlyArray<Uint8Array>): boolean {
+    return this.#stream.write(chunks)
   }
 
   /** All is with the kernel. It is at its end when all is on the line, too. */
