@@ -10,6 +10,7 @@ import * as Net from "node:net"
 import * as Tty from "node:tty"
 import type { Port, Wire } from "../../Wire.ts"
 import { write as writeToHandle, type Writer } from "../socket/handleWrite.ts"
+import { SocketReading } from "../socket/socketReading.ts"
 
 /** What is read from. `attach` comes first and once; without it `close` lets go all the same, and reports nothing. */
 export interface ReadingHalf {
@@ -19,6 +20,8 @@ export interface ReadingHalf {
   readonly attach: (port: Port, released: () => void) => void
   readonly resume: () => void
   readonly suspend: () => void
+  /** As `Wire.part`. */
+  readonly part?: (() => void) | undefined
   /** Lets go, now and quietly. */
   readonly close: () => void
 }
@@ -75,6 +78,10 @@ export class HalvesWire implements Wire {
 
   suspend(): void {
     this.#reading.suspend()
+  }
+
+  part(): void {
+    this.#reading.part?.()
   }
 }
 
@@ -244,14 +251,14 @@ const handleOf = (socket: Net.Socket) =>
   })._handle
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Pipes, sockets and terminals: see `socketWire.ts` for why input is taken by overriding `push`
+// Pipes, sockets and terminals
 // ---------------------------------------------------------------------------------------------------------------------
 
 class StreamReading implements ReadingHalf {
   readonly lingers: boolean
   readonly #stream: Net.Socket
   readonly #fd: number
-  #flowing = false
+  #reading: SocketReading | undefined = undefined
 
   constructor(stream: Net.Socket, fd: number, lingers: boolean) {
     this.lingers = lingers
@@ -261,27 +268,25 @@ class StreamReading implements ReadingHalf {
 
   attach(port: Port, released: () => void): void {
     const stream = this.#stream
-    stream.push = (chunk: Uint8Array | null) => {
-      if (chunk === null) {
-        port.end()
-        stream.destroy()
-        return false
-      }
-      port.data(chunk)
-      // False stops reading; `_read` starts it again.
-      return this.#flowing
+    const end = () => {
+      port.end()
+      stream.destroy()
     }
+    this.#reading = new SocketReading(stream, { ...port, end })
     stream.on("error", port.broken)
     stream.on("close", released)
   }
 
   resume(): void {
-    this.#flowing = true
-    if (!this.#stream.destroyed) this.#stream._read(0)
+    this.#reading?.resume()
   }
 
   suspend(): void {
-    this.#flowing = false
+    this.#reading?.suspend()
+  }
+
+  part(): void {
+    this.#reading?.part()
   }
 
   close(): void {
