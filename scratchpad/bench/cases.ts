@@ -122,7 +122,7 @@ const piped = (
     name,
     title,
     load: { kind: "alone", bytes: 65_536, connections: 0, window: 0 },
-    operations: 60_000,
+    operations: 200_000,
     per: "GB",
     variants: {
       [scheme]: { program, service: `${direction}/ours`, label: `${scheme}:` },
@@ -244,7 +244,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     name: "bulk-send",
     title: "bulk send, 256-KiB writes",
     load: { kind: "receive", bytes: 262_144, connections: 1, window: 1 },
-    operations: 8_000,
+    operations: 40_000,
     per: "GB",
     variants: { write: ours("source", "write"), node: node("source") },
     cases: [{ ours: "write", theirs: "node", figure: "cpu", target: 1 }]
@@ -285,7 +285,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     name: "writes-64k",
     title: "64-KiB writes",
     load: { kind: "receive", bytes: 65_536, connections: 1, window: 1 },
-    operations: 32_000,
+    operations: 128_000,
     per: "write",
     variants: { write: ours("source", "write"), node: node("source") },
     cases: [{ ours: "write", theirs: "node", figure: "rate", target: 1 }]
@@ -368,25 +368,25 @@ export const scenarios: ReadonlyArray<Scenario> = [
   piped("stdio-out", "bulk to standard output, 64-KiB writes", "standard", "stdio", "process.stdout"),
   serial("ping", "64-byte ping-pong with a serial device", "echo", {
     bytes: 64,
-    operations: 20_000,
+    operations: 60_000,
     per: "message",
     cases: [{ figure: "rate", target: 1.5 }, { figure: "cpu", target: 1.5 }]
   }),
   serial("bulk", "bulk from one serial port to another, 16-KiB writes, both ends in one process", "through", {
     bytes: 16_384,
-    operations: 10_000,
+    operations: 30_000,
     per: "GB",
     cases: [{ figure: "rate", target: 1.3 }, { figure: "cpu" }]
   }),
   serial("bulk-out", "bulk to a serial device, 16-KiB writes", "sink", {
     bytes: 16_384,
-    operations: 10_000,
+    operations: 30_000,
     per: "GB",
     cases: [{ figure: "rate", target: 1.3 }, { figure: "cpu" }]
   }),
   serial("bulk-in", "bulk from a serial device", "source", {
     bytes: 16_384,
-    operations: 10_000,
+    operations: 30_000,
     per: "GB",
     cases: [{ figure: "rate", target: 1.3 }, { figure: "cpu" }]
   }),

@@ -21,8 +21,11 @@ const giveSpare = (slab: Uint8Array): void => {
   if (spares.length < sparesMax) spares.push(slab)
 }
 
+/** Stands for a list that is begun with its first segment: one that grows from nothing takes room for seventeen. */
+const none: Array<Uint8Array> = []
+
 export class OutputQueue {
-  #segments: Array<Uint8Array> = []
+  #segments = none
   #slab: Uint8Array | undefined = undefined
   #used = 0
   /** From here on the slab is not yet in a segment. */
@@ -61,7 +64,7 @@ export class OutputQueue {
   refer(chunk: Uint8Array): void {
     if (chunk.length === 0) return
     this.#seal()
-    this.#segments.push(chunk)
+    this.#add(chunk)
   }
 
   /** Everything queued, taken out. What was taken out before has left. */
@@ -69,7 +72,7 @@ export class OutputQueue {
     this.#seal()
     this.#fullTaken = this.#full.length
     const segments = this.#segments
-    this.#segments = []
+    this.#segments = none
     return segments
   }
 
@@ -86,7 +89,7 @@ export class OutputQueue {
 
   /** What was taken out may still be read from: its slabs are nobody's any more. */
   clear(): void {
-    this.#segments = []
+    this.#segments = none
     this.#full = []
     this.#fullTaken = 0
     this.#startOver()
@@ -105,7 +108,12 @@ export class OutputQueue {
 
   #seal(): void {
     if (this.#used === this.#sealed) return
-    this.#segments.push(this.#slab!.subarray(this.#sealed, this.#used))
+    this.#add(this.#slab!.subarray(this.#sealed, this.#used))
     this.#sealed = this.#used
+  }
+
+  #add(segment: Uint8Array): void {
+    if (this.#segments.length === 0) this.#segments = [segment]
+    else this.#segments.push(segment)
   }
 }

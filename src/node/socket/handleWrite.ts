@@ -23,7 +23,7 @@ export const write = (socket: Net.Socket, chunks: ReadonlyArray<Uint8Array>, wri
   // Its end is on the way.
   if (handle == null) return false
   if (makesRequest === undefined) return writeAndLearn(socket, handle, chunks, writer)
-  if (!makesRequest || !kinds.has(handle.constructor.name)) return writeToStream(socket, chunks, writer)
+  if (!makesRequest || !isOfLibuv(handle)) return writeToStream(socket, chunks, writer)
   const result = chunks.length === 1 ? handle.writeBuffer(null, chunks[0]!) : handle.writev(null, chunks, true)
   if (result === 0) return true
   if (typeof result === "number") socket.destroy(writeError(result))
@@ -50,8 +50,17 @@ interface Request {
   writer?: Writer
 }
 
-/** Those of libuv. Others, such as that of TLS, may complete within the call. */
-const kinds = new Set(["TCP", "Pipe", "TTY"])
+/** Others, such as that of TLS, may complete within the call. */
+const isOfLibuv = ({ constructor }: Handle): boolean => {
+  const known = kinds.get(constructor)
+  if (known !== undefined) return known
+  const is = constructor.name === "TCP" || constructor.name === "Pipe" || constructor.name === "TTY"
+  kinds.set(constructor, is)
+  return is
+}
+
+/** To ask for a name takes longer than all else here. There are a handful of classes of handles. */
+const kinds = new Map<Function, boolean>()
 
 /** Whether handles make their requests. Those of older Nodes must be given one, of a class that has no public name. */
 let makesRequest: boolean | undefined
