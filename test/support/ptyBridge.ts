@@ -1,6 +1,6 @@
 /**
- * Pairs of pseudoterminals, many of them from one program, and each direction of a pair by itself: socat stops both
- * directions when nobody reads in one, which no cable does.
+ * Pairs of pseudoterminals, each direction of a pair joined by a socat of its own: one socat for both stops both when nobody
+ * reads in one, which no cable does.
  */
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -8,39 +8,28 @@ import { once } from "node:events"
 import { createInterface, type Interface } from "node:readline"
 
 /**
- * Answers `new` with two paths, and ends the pair of which it is told the first. It keeps the other side of each open, so
- * that a device can be opened again and again.
+ * Answers `new` with two paths, and ends the pair of which it is told the first. It keeps both devices open, so that they can
+ * be opened again and again; their other sides are open in the two socats alone, and gone with them.
  */
 const program = `
-import os, pty, select, sys, tty
-peer, name, held, waiting = {}, {}, {}, {}
+import os, pty, subprocess, sys, tty
+pairs = {}
+def pair():
+  (a, deviceA), (b, deviceB) = pty.openpty(), pty.openpty()
+  for device in [deviceA, deviceB]: tty.setraw(device)
+  socats = [subprocess.Popen(["socat", "-u", f"FD:{x}", f"FD:{y}"], pass_fds=[x, y]) for x, y in [(a, b), (b, a)]]
+  os.close(a); os.close(b)
+  pairs[os.ttyname(deviceA)] = socats, [deviceA, deviceB]
+  return [os.ttyname(device) for device in [deviceA, deviceB]]
 def end(path):
-  for fd in [fd for fd, other in peer.items() if path in (name[fd], name[other])]:
-    os.close(fd); os.close(held.pop(fd)); del waiting[fd]
-  for fd in [fd for fd in peer if fd not in waiting]: del peer[fd]
-while True:
-  reading = [fd for fd in peer if len(waiting[peer[fd]]) < 65536]
-  writing = [fd for fd in peer if waiting[fd]]
-  ready, free, _ = select.select([0] + reading, writing, [])
-  for fd in free:
-    try: del waiting[fd][:os.write(fd, waiting[fd])]
-    except BlockingIOError: pass
-  for fd in ready:
-    if fd != 0:
-      try: waiting[peer[fd]] += os.read(fd, 65536)
-      except BlockingIOError: pass
-  if 0 in ready:
-    command = sys.stdin.readline().split()
-    if not command: sys.exit()
-    if command[0] == "new":
-      pair = []
-      for _ in range(2):
-        fd, other = pty.openpty(); tty.setraw(other); os.set_blocking(fd, False)
-        name[fd], held[fd], waiting[fd] = os.ttyname(other), other, bytearray(); pair.append(fd)
-      peer[pair[0]], peer[pair[1]] = pair[1], pair[0]
-      print(*[name[fd] for fd in pair], flush=True)
-    else:
-      end(command[1]); print("ended", flush=True)
+  socats, devices = pairs.pop(path)
+  for socat in socats: socat.kill()
+  for socat in socats: socat.wait()
+  for device in devices: os.close(device)
+for line in sys.stdin:
+  command, *path = line.split()
+  print(*(pair() if command == "new" else [end(*path)]), flush=True)
+for path in list(pairs): end(path)
 `
 
 interface Bridge {

@@ -8,9 +8,9 @@ afterAll(endBridge)
 
 transportLaws("a serial cable in memory", subjects.serialMemory!)
 
-// Each open starts a program that locks, and law 83 opens some thousands.
+// Each pair starts two programs and each open one that locks, and law 83 opens some thousands.
 describeWith(
-  ["python3"],
+  ["python3", "socat"],
   "on pseudoterminals",
   () => transportLaws("a serial port", subjects.serialPty!, { timeoutMillis: 300_000 })
 )

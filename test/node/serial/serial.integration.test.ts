@@ -458,7 +458,7 @@ while struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0] < ${byt
     assert.strictEqual(yield* program.exited, 0, program.output())
   }))
 
-describeWith(["python3"], "a serial port whose directions are apart", () => {
+describeWith(["python3", "socat"], "a serial port whose directions are apart", () => {
   live(
     "goes on reading while a write waits",
     Effect.gen(function*() {
