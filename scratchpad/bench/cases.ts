@@ -374,19 +374,19 @@ export const scenarios: ReadonlyArray<Scenario> = [
   }),
   serial("bulk", "bulk from one serial port to another, 16-KiB writes, both ends in one process", "through", {
     bytes: 16_384,
-    operations: 30_000,
+    operations: 60_000,
     per: "GB",
     cases: [{ figure: "rate", target: 1.3 }, { figure: "cpu" }]
   }),
   serial("bulk-out", "bulk to a serial device, 16-KiB writes", "sink", {
     bytes: 16_384,
-    operations: 30_000,
+    operations: 60_000,
     per: "GB",
     cases: [{ figure: "rate", target: 1.3 }, { figure: "cpu" }]
   }),
   serial("bulk-in", "bulk from a serial device", "source", {
     bytes: 16_384,
-    operations: 30_000,
+    operations: 60_000,
     per: "GB",
     cases: [{ figure: "rate", target: 1.3 }, { figure: "cpu" }]
   }),
