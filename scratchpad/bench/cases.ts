@@ -126,7 +126,7 @@ const piped = (
     per: "GB",
     variants: {
       [scheme]: { program, service: `${direction}/ours`, label: `${scheme}:` },
-      node: { program, service: `${direction}/node`, label: node }
+      node: { program, service: `${direction}/node`, label: `${node}, same heap` }
     },
     cases: [
       { ours: scheme, theirs: "node", figure: "rate", target: 1 },
@@ -188,7 +188,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     name: "ping-1",
     title: "64-byte ping-pong, 1 connection",
     load: { kind: "echo", bytes: 64, connections: 1, window: 1 },
-    operations: 40_000,
+    operations: 160_000,
     per: "message",
     variants: {
       pull: ours("echo/pull", "pull loop"),
@@ -206,7 +206,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     name: "ping-50",
     title: "64-byte ping-pong, 50 connections",
     load: { kind: "echo", bytes: 64, connections: 50, window: 1 },
-    operations: 120_000,
+    operations: 480_000,
     per: "message",
     variants: {
       pull: ours("echo/pull", "pull loop"),
@@ -294,7 +294,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     name: "lines",
     title: "pipelined lines of 32 bytes, 50 connections, 16 in flight",
     load: { kind: "echo", bytes: 32, connections: 50, window: 16 },
-    operations: 400_000,
+    operations: 1_600_000,
     per: "line",
     variants: {
       frames: ours("lines/frames", "frame by frame"),
