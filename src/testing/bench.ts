@@ -65,9 +65,13 @@ export interface Bench {
   readonly readToEnd: (transport: Transport.Transport) => Effect.Effect<Uint8Array, Failure>
   /**
    * Writes the pattern until nothing more is taken, and answers how many bytes were accepted. The write that waited is
-   * withdrawn. Nobody may read meanwhile.
+   * withdrawn. Nobody may read meanwhile. `chunkBytes` says how large each write is: where it is small, what is queued at
+   * the end is little, and another process in between may yet take all of it.
    */
-  readonly fill: (transport: Transport.Transport) => Effect.Effect<number, Failure, Scope.Scope>
+  readonly fill: (
+    transport: Transport.Transport,
+    chunkBytes?: number
+  ) => Effect.Effect<number, Failure, Scope.Scope>
   /**
    * A write that is under way and stuck: begun, larger than what is taken while nobody reads. Larger and larger ones are
    * tried, and `before` bytes went out whole ahead of it. `chunkOf` makes what is written, of that size; junk if not
@@ -231,6 +235,9 @@ export const makeBench = (subject: Subject): Bench => {
       return fiber.pollUnsafe() === undefined
     })
 
+  // Another process in between may stand still for any time, and then go on: what is queued is to be more than it can take.
+  const clogBytes = isVirtual ? 16_384 : 1_048_576
+
   const clogOne = (
     transport: Transport.Transport,
     chunkAt: (from: number) => Uint8Array
@@ -267,7 +274,7 @@ export const makeBench = (subject: Subject): Bench => {
   const clogged: Bench["clogged"] = (options) =>
     subject.clogged?.(options) ?? Effect.gen(function*() {
       const [a, b] = yield* subject.pair(options)
-      const junk = junkOf(16_384)
+      const junk = junkOf(clogBytes)
       return { a, b, junkOfA: yield* clogOne(a, () => junk), junkOfB: yield* clogOne(b, () => junk) }
     })
 
@@ -289,7 +296,7 @@ export const makeBench = (subject: Subject): Bench => {
     receive,
     failsSoon,
     stuckWrite,
-    fill: (transport) => clogOne(transport, (from) => pattern(16_384, from)),
+    fill: (transport, chunkBytes = clogBytes) => clogOne(transport, (from) => pattern(chunkBytes, from)),
     held,
     heldAtMost,
     arrived

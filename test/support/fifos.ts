@@ -47,7 +47,7 @@ const endOf = (
   reading: number,
   writing: number,
   options: Wire.ResolvedOptions
-): Effect.Effect<Transport.Transport, never, Scope.Scope> =>
+): Effect.Effect<Transport.HalfCloseableTransport, never, Scope.Scope> =>
   Effect.suspend(() => {
     const input = openReading(reading, kindOf(reading)!, () => {})
     const output = openWriting(writing, kindOf(writing)!, () => {})
@@ -62,7 +62,7 @@ const endOf = (
 export const fifoPair = (
   given?: Transport.TransportOptions
 ): Effect.Effect<
-  readonly [Transport.Transport, Transport.Transport],
+  readonly [Transport.HalfCloseableTransport, Transport.HalfCloseableTransport],
   TransportError.TransportError,
   Scope.Scope
 > =>

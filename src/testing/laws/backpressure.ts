@@ -41,7 +41,7 @@ export const backpressureLaws: ReadonlyArray<Law> = [
       // Small ones, behind all that the system takes.
       const [c, d] = yield* bench.pair({ highWaterMark: 16_384 })
       const largest = 16_384
-      yield* bench.fill(c)
+      yield* bench.fill(c, largest)
       const halves = [new Uint8Array(4096), new Uint8Array(4096)]
       for (let writer = 0; writer < 256; writer++) {
         yield* bench.start(writer % 2 === 0 ? c.write(new Uint8Array(8192)) : c.writeAll(halves))

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { dropFifos, fifoPair } from "../../support/fifos.ts"
+import { joinsThroughInterruptions } from "../../support/joining.ts"
 import { run, type Running } from "../../support/programs.ts"
 import { describeWith } from "../../support/systemPrograms.ts"
 
@@ -458,6 +459,11 @@ describeWith(["socat"], "stdio: behind a server that starts programs", () => {
 
 describe("halves of a connection", () => {
   afterAll(dropFifos)
+
+  it.live("that are joined to others leave them the memory with which they wait, where the joining is interrupted", () =>
+    scoped(Effect.gen(function*() {
+      yield* joinsThroughInterruptions(yield* fifoPair(), yield* fifoPair())
+    })))
 
   it.live("keep no descriptor when they are over", () =>
     scoped(Effect.gen(function*() {

@@ -6,6 +6,7 @@ import { NodeTransport } from "effect-transport/node"
 import { createHash } from "node:crypto"
 import * as Net from "node:net"
 import { readInto } from "../../../src/node/socket/ownBuffer.ts"
+import { joinsThroughInterruptions } from "../../support/joining.ts"
 
 /** The end that connected and the one that was accepted. */
 const pair = () =>
@@ -111,6 +112,11 @@ describe("a socket", () => {
       yield* Fiber.join(reading)
       assert.strictEqual(bytes, total)
       assert.strictEqual(received.digest("hex"), sent.digest("hex"))
+    }).pipe(Effect.scoped, Effect.provide(NodeTransport.layerNetwork)))
+
+  it.live("that is joined to another one leaves it the memory with which it waits, where the joining is interrupted", () =>
+    Effect.gen(function*() {
+      yield* joinsThroughInterruptions(yield* pair(), yield* pair())
     }).pipe(Effect.scoped, Effect.provide(NodeTransport.layerNetwork)))
 
   it.live("sends what a machine answers with as it was, also where it waits and is a view of what was lent", () =>
