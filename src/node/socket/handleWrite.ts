@@ -59,7 +59,7 @@ const isOfLibuv = ({ constructor }: Handle): boolean => {
   return is
 }
 
-/** To ask for a name takes longer than all else here. There are a handful of classes of handles. */
+/** To ask for a name takes twice as long as this. There are a handful of classes of handles. */
 const kinds = new Map<Function, boolean>()
 
 /** Whether handles make their requests. Those of older Nodes must be given one, of a class that has no public name. */
