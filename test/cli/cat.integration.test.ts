@@ -1,21 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { randomBytes } from "node:crypto"
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { connect, serve, sha256 } from "../support/cliPeers.ts"
 import { portOf, shellLine, tool, toolWith } from "../support/cliTool.ts"
+import { folder } from "../support/folder.ts"
 import { run } from "../support/programs.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
 const live = <A, E>(name: string, test: () => Effect.Effect<A, E, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(test()))
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 const descriptor = (path: string, flags: string) =>
   Effect.acquireRelease(Effect.sync(() => openSync(path, flags)), (fd) => Effect.sync(() => closeSync(fd)))

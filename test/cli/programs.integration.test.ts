@@ -3,11 +3,11 @@ import { assert, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { sha256 } from "../support/cliPeers.ts"
 import { portOf, tool } from "../support/cliTool.ts"
+import { folder as newFolder } from "../support/folder.ts"
 import { run, type Running } from "../support/programs.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
@@ -15,15 +15,11 @@ const bulk = randomBytes(16 * 1_048_576)
 const otherBulk = randomBytes(16 * 1_048_576)
 
 /** A folder with something large to send from each side. */
-const folder = Effect.acquireRelease(
+const folder = Effect.tap(newFolder, (path) =>
   Effect.sync(() => {
-    const path = mkdtempSync(join(tmpdir(), "effect-transport-"))
     writeFileSync(join(path, "up"), bulk)
     writeFileSync(join(path, "down"), otherBulk)
-    return path
-  }),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
+  }))
 
 const live = <A, E>(name: string, test: (folder: string) => Effect.Effect<A, E, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(Effect.flatMap(folder, test)))

@@ -1,21 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { randomBytes } from "node:crypto"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { connect, type Peer, serve, sha256 } from "../support/cliPeers.ts"
 import { events, portOf, shellLine, type Tool, tool } from "../support/cliTool.ts"
+import { folder } from "../support/folder.ts"
 import { run } from "../support/programs.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
 const live = <A, E>(name: string, test: () => Effect.Effect<A, E, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(test()))
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 /** A relay from a free port to a server of ours. */
 const relayTo = Effect.fnUntraced(function*(server: { readonly port: number }, ...options: ReadonlyArray<string>) {

@@ -1,11 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { blackHole } from "../support/blackHole.ts"
 import { serve } from "../support/cliPeers.ts"
 import { tool } from "../support/cliTool.ts"
+import { folder } from "../support/folder.ts"
 
 const run = (...args: ReadonlyArray<string>) =>
   Effect.scoped(Effect.gen(function*() {
@@ -64,10 +62,6 @@ describe("effect-transport", () => {
 })
 
 describe("an endpoint that cannot be had", () => {
-  const folder = Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-  )
   /** Nobody listens there. */
   const port = 1
 

@@ -3,11 +3,11 @@ import { Cause, Effect, Fiber, Logger, Option, References, Result, type Scope } 
 import { Connection, Endpoint, Network, TestTransport, Transport, type TransportError } from "effect-transport"
 import { NodeChildProcess, NodeTransport } from "effect-transport/node"
 import { randomBytes } from "node:crypto"
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setImmediate as nextTurn } from "node:timers/promises"
 import { children } from "../support/children.ts"
+import { folder } from "../support/folder.ts"
 import { leavesNothing } from "../support/residue.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
@@ -45,11 +45,6 @@ const live = <A, E>(name: string, test: Effect.Effect<A, E, Scope.Scope>) =>
 
 const failureOf = <A, R>(effect: Effect.Effect<A, TransportError.TransportError, R>) =>
   Effect.map(Effect.flip(effect as Effect.Effect<never, TransportError.TransportError, R>), ({ reason }) => reason)
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-)
 
 describe("exec: as a connection", () => {
   live(

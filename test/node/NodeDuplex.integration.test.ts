@@ -4,15 +4,14 @@ import { Network, TestTransport, Transport, TransportError } from "effect-transp
 import { NodeDuplex, NodeTransport } from "effect-transport/node"
 import { TestClock } from "effect/testing"
 import { Redis } from "ioredis"
-import { mkdtempSync, rmSync } from "node:fs"
 import * as Http from "node:http"
 import * as Http2 from "node:http2"
 import * as Net from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Stream from "node:stream"
 import { Duplex, PassThrough } from "node:stream"
 import { duplexes, event, media, netSockets } from "../support/duplexes.ts"
+import { folder as newFolder } from "../support/folder.ts"
 import { run } from "../support/programs.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
@@ -763,10 +762,7 @@ describe("NodeDuplex.fromDuplex", () => {
 describeWith(["redis-server"], "NodeDuplex.toDuplex under ioredis", () => {
   it.live("talks to a real server over a Unix socket and TCP: a hundred exchanges each, one cancelled, one aborted", () =>
     Effect.gen(function*() {
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-        (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-      )
+      const folder = yield* newFolder
       const { connect, listen } = yield* Network.Network
       // A port that was free a moment ago; redis takes no port 0.
       const free = yield* Effect.scoped(Effect.map(listen("tcp://127.0.0.1:0"), ({ endpoint }) => endpoint))

@@ -3,10 +3,10 @@ import { Effect } from "effect"
 import { Network } from "effect-transport"
 import { NodeDuplex, NodeTransport } from "effect-transport/node"
 import { MqttClient } from "mqtt"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { event } from "../support/duplexes.ts"
+import { folder as newFolder } from "../support/folder.ts"
 import { run } from "../support/programs.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
@@ -14,10 +14,7 @@ const exchanges = 100
 
 /** The broker at a port and a path. */
 const broker = Effect.gen(function*() {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-  )
+  const folder = yield* newFolder
   const { listen } = yield* Network.Network
   // A port that was free a moment ago; mosquitto takes port 0 for a path.
   const free = yield* Effect.scoped(Effect.map(listen("tcp://127.0.0.1:0"), ({ endpoint }) => endpoint))

@@ -4,10 +4,10 @@ import { Connection, Endpoint, Network, Transport, TransportError } from "effect
 import { NodeTransport } from "effect-transport/node"
 import { AddressResolver, Dns } from "effect/net"
 import { TestClock } from "effect/testing"
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, statSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { folder } from "../support/folder.ts"
 import { run } from "../support/programs.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -34,11 +34,6 @@ const errorOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Transpo
   })
 
 const reasonOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.map(errorOf(effect), ({ reason }) => reason._tag)
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 const portOf = ({ endpoint }: { readonly endpoint: Endpoint.Endpoint }) => endpoint._tag === "tcp" ? endpoint.port : 0
 

@@ -2,14 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Option, Stream } from "effect"
 import { SerialPorts } from "effect-transport/node"
 import * as Fs from "node:fs"
-import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { filesChanged, listByPackage, listSysfs } from "../../src/node/serial/portList.ts"
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => Fs.mkdtempSync(join(tmpdir(), "effect-transport-"))),
-  (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
-)
+import { folder } from "../support/folder.ts"
 
 const write = (path: string, text = "") => {
   Fs.mkdirSync(dirname(path), { recursive: true })

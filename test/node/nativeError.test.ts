@@ -5,21 +5,16 @@ import * as ChildProcess from "node:child_process"
 import { once } from "node:events"
 import * as Fs from "node:fs"
 import * as Net from "node:net"
-import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Stream from "node:stream"
 import { reasonOf } from "../../src/node/nativeError.ts"
 import type { Operation, Reason } from "../../src/TransportError.ts"
+import { folder } from "../support/folder.ts"
 
 const seen = (error: unknown, operation: Operation, host?: string): Record<string, unknown> =>
   Object.assign<Record<string, unknown>, Reason>({}, reasonOf(error, { operation, what: "the endpoint", host }))
 
 const coded = (code: string) => Object.assign(new Error(code), { code })
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-transport-"))),
-  (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
-)
 
 const errorOf = (emitter: Net.Socket | Net.Server) =>
   Effect.promise(() => once(emitter, "error").then(([error]) => error as NodeJS.ErrnoException))

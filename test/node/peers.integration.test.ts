@@ -3,9 +3,9 @@ import { Cause, Effect, Exit, Fiber, Option, Schedule } from "effect"
 import { Connection, Lines, Network, Protocol, Transport, TransportError } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { createHash, randomBytes, randomUUID } from "node:crypto"
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { folder } from "../support/folder.ts"
 import { portOf, python, run } from "../support/programs.ts"
 import { describeWith } from "../support/systemPrograms.ts"
 
@@ -41,11 +41,6 @@ const reasonOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<string> =>
 /** Waits until something that others do is there: a file, a listener. Ends with the test's own time limit. */
 const eventually = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.retry(effect, Schedule.spaced(20))
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 describeWith(["python3"], "a peer of Python's socket module", () => {
   it.live("gets a half-close as an end, and its late answer arrives whole", () =>

@@ -17,13 +17,14 @@ import { NodeDuplex, NodeTransport } from "effect-transport/node"
 import type { TransportLaws } from "effect-transport/testing"
 import { AddressResolver, Dns } from "effect/net"
 import { randomUUID } from "node:crypto"
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, existsSync, openSync, readdirSync, renameSync, writeFileSync } from "node:fs"
 import { devNull, tmpdir } from "node:os"
 import { join } from "node:path"
 import { blackHole } from "./blackHole.ts"
 import { children } from "./children.ts"
 import { exhaustion } from "./exhaustion.ts"
 import { fifoPair, openPipe, takeFifo } from "./fifos.ts"
+import { folder } from "./folder.ts"
 import { bridgedPair } from "./ptyBridge.ts"
 import { openPort, openPtys } from "./ptys.ts"
 
@@ -232,13 +233,7 @@ const failingMemory: ReadonlyArray<TransportLaws.FailingOpen> = [
 ]
 
 const withFolder = <A, E, R>(use: (folder: string) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
-  Effect.flatMap(
-    Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-      (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-    ),
-    use
-  )
+  Effect.flatMap(folder, use)
 
 // ---------------------------------------------------------------------------------------------------------------------
 

@@ -3,13 +3,14 @@ import { Effect, Fiber, type Scope } from "effect"
 import { Network, Transport } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { createHash, randomBytes } from "node:crypto"
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { devNull, tmpdir } from "node:os"
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs"
+import { devNull } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
 import { failureOf, held, holdsNoMoreThan, turn } from "../../support/descriptors.ts"
 import { dropFifos, openPipe } from "../../support/fifos.ts"
+import { folder } from "../../support/folder.ts"
 import { run } from "../../support/programs.ts"
 import { describeWith } from "../../support/systemPrograms.ts"
 
@@ -26,11 +27,6 @@ const connect = (endpoint: string, options?: Transport.TransportOptions) =>
 
 const test = (name: string, effect: () => Effect.Effect<void, unknown, Network.Network | Scope.Scope>) =>
   it.live(name, () => Effect.scoped(effect()).pipe(Effect.provide(NodeTransport.layerNetwork)))
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 const program = [
   process.execPath,

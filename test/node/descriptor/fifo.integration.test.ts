@@ -3,23 +3,13 @@ import { Effect, Fiber, type Scope } from "effect"
 import { Network, Transport } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { createHash, randomBytes } from "node:crypto"
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeFileSync
-} from "node:fs"
+import { chmodSync, closeSync, constants, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import * as Net from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { failureOf, held, holdsNoMoreThan, turn } from "../../support/descriptors.ts"
 import { dropFifos, takeFifo } from "../../support/fifos.ts"
+import { folder } from "../../support/folder.ts"
 import { run } from "../../support/programs.ts"
 import { describeWith } from "../../support/systemPrograms.ts"
 
@@ -36,11 +26,6 @@ const test = (name: string, effect: () => Effect.Effect<void, unknown, Network.N
   it.live(name, () => Effect.scoped(effect()).pipe(Effect.provide(NodeTransport.layerNetwork)))
 
 const shell = (script: string) => run("sh", ["-c", script])
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 /** Opened here, by hand. */
 const openHere = (path: string, flags: number) =>

@@ -3,21 +3,16 @@ import { Cause, Effect, Exit, Fiber, type Scope } from "effect"
 import { Network, Transport, TransportError } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { createHash, randomBytes } from "node:crypto"
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { dropFifos, fifoPair } from "../../support/fifos.ts"
+import { folder } from "../../support/folder.ts"
 import { joinsThroughInterruptions } from "../../support/joining.ts"
 import { run, type Running } from "../../support/programs.ts"
 import { describeWith } from "../../support/systemPrograms.ts"
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 const command = [
   process.execPath,

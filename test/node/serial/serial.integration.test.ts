@@ -4,14 +4,14 @@ import { Endpoint, Serial, type SerialBinding, Transport, type TransportError } 
 import { NodeSerial, NodeTransport, SerialDevice, SerialPorts } from "effect-transport/node"
 import { execFileSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { afterAll } from "vitest"
 import { underneath } from "../../../src/internal/underneath.ts"
 import { openingReasonOf, standingReasonOf } from "../../../src/node/serial/native.ts"
+import { folder as newFolder } from "../../support/folder.ts"
 import { run } from "../../support/programs.ts"
 import { bridgedPair, endBridge } from "../../support/ptyBridge.ts"
 import { openPort, openPtys, portPair, ptyPair, unplug } from "../../support/ptys.ts"
@@ -294,10 +294,7 @@ describeWith(["socat"], "a serial port on a pseudoterminal", () => {
     "leaves nothing behind where an open is interrupted while it waits for the lock",
     Effect.gen(function*() {
       const pair = yield* ptyPair
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-transport-flock-"))),
-        (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-      )
+      const folder = yield* newFolder
       // In the place of the real one, and it never says whether the lock is ours.
       const started = join(folder, "started")
       writeFileSync(
