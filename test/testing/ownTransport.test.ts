@@ -28,5 +28,5 @@ describe("scratchpad/examples/own-transport.ts", () => {
         laws.map((law) => law.number)
       )
       assert.strictEqual(status, 0)
-    }), 180_000)
+    }), 600_000)
 })

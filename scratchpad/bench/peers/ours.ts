@@ -116,11 +116,8 @@ const source = (writers: number): Service => (transport) => {
 const linesByFrame: Service = (transport) =>
   Effect.scoped(Effect.gen(function*() {
     const lines = yield* Protocol.attach(Lines.protocol(), transport)
-    const { pull } = yield* lines.reader
-    while (true) {
-      for (const line of yield* pull) yield* lines.write(line)
-    }
-  })).pipe(Pull.catchDone(() => Effect.void))
+    return yield* Connection.forEach(lines, (batch) => Effect.forEach(batch, lines.write, { discard: true }))
+  }))
 
 const linesByBatch: Service = (transport) =>
   Effect.scoped(Effect.gen(function*() {
@@ -131,22 +128,28 @@ const linesByBatch: Service = (transport) =>
 const lineFeed = 0x0a
 
 const linesByMachine: Service = (transport) => {
+  // Of our own: what a machine is given is lent.
   let rest = new Uint8Array(0)
   return Transport.react(
     transport,
     machineOf((chunk, out) => {
-      const all = new Uint8Array(rest.length + chunk.length)
-      all.set(rest)
-      all.set(chunk, rest.length)
+      const all = rest.length === 0 ? chunk : joined(rest, chunk)
       let from = 0
       for (let end = all.indexOf(lineFeed); end >= 0; end = all.indexOf(lineFeed, from)) {
         out.bytes(all.subarray(from, end + 1))
         from = end + 1
       }
-      rest = all.subarray(from)
+      rest = all.slice(from)
       return undefined
     })
   )
+}
+
+const joined = (head: Uint8Array, tail: Uint8Array): Uint8Array => {
+  const all = new Uint8Array(head.length + tail.length)
+  all.set(head)
+  all.set(tail, head.length)
+  return all
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
