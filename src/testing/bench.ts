@@ -235,8 +235,8 @@ export const makeBench = (subject: Subject): Bench => {
       return fiber.pollUnsafe() === undefined
     })
 
-  // Another process in between may stand still for any time, and then go on: what is queued is to be more than it can take.
-  const clogBytes = isVirtual ? 16_384 : 1_048_576
+  // Small, so that the kernel is full to the brim; or more than what takes it later on by itself.
+  const clogBytes = subject.capabilities.relayed === true ? 1_048_576 : 16_384
 
   const clogOne = (
     transport: Transport.Transport,

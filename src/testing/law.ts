@@ -69,6 +69,11 @@ export interface Capabilities {
   readonly virtualTime?: boolean | undefined
   /** A write can complete before the peer reads. Default true; a lockstep pair cannot. */
   readonly buffers?: boolean | undefined
+  /**
+   * Another process passes the bytes on, which may stand still for any time and then go on by itself. Default false. True
+   * makes what clogs a pair larger than what such a process takes.
+   */
+  readonly relayed?: boolean | undefined
 }
 
 /**

@@ -462,14 +462,14 @@ export const subjects: Readonly<Record<string, TransportLaws.Subject>> = {
       failing(machine, "listening", ({ listen }) => listen("serial:///dev/null"), "Unsupported")
     ],
     resources: Effect.sync(openPtys),
-    capabilities: serial
+    capabilities: { ...serial, relayed: true }
   },
   exec: {
     pair: pairThroughProgram,
     failingOpens: failingExec,
     resources: Effect.map(handles, (handles) => [...handles, ...children()]),
     // A pipe has no reset to show, and no addresses.
-    capabilities: { halfClose: true, reset: false }
+    capabilities: { halfClose: true, reset: false, relayed: true }
   },
   duplexMemory: throughDuplex(memory),
   duplexTcp: throughDuplex(tcp4)
