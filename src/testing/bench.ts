@@ -65,8 +65,8 @@ export interface Bench {
   readonly readToEnd: (transport: Transport.Transport) => Effect.Effect<Uint8Array, Failure>
   /**
    * Writes the pattern until nothing more is taken, and answers how many bytes were accepted. The write that waited is
-   * withdrawn. Nobody may read meanwhile. `chunkBytes` says how large each write is: where it is small, what is queued at
-   * the end is little, and another process in between may yet take all of it.
+   * withdrawn. Nobody may read meanwhile. `chunkBytes` says how large each write is, where the law depends on that: of small
+   * ones little is queued at the end, and another process in between may yet take all of it.
    */
   readonly fill: (
     transport: Transport.Transport,
@@ -235,7 +235,8 @@ export const makeBench = (subject: Subject): Bench => {
       return fiber.pollUnsafe() === undefined
     })
 
-  // Small, so that the kernel is full to the brim; or more than what takes it later on by itself.
+  // Small writes fill a kernel to the brim. What passes bytes on in a process of its own may take more when it gets a turn, so
+  // there what is left of the last write has to be more than that.
   const clogBytes = subject.capabilities.relayed === true ? 1_048_576 : 16_384
 
   const clogOne = (

@@ -70,8 +70,8 @@ export interface Capabilities {
   /** A write can complete before the peer reads. Default true; a lockstep pair cannot. */
   readonly buffers?: boolean | undefined
   /**
-   * Another process passes the bytes on, which may stand still for any time and then go on by itself. Default false. True
-   * makes what clogs a pair larger than what such a process takes.
+   * Another process passes the bytes on, which may stand still for any time and then go on by itself. Default false. Where it
+   * is true, pairs are clogged by writes of 1 MiB, which has to be more than such a process takes.
    */
   readonly relayed?: boolean | undefined
 }

@@ -14,9 +14,6 @@ import { run } from "../support/programs.ts"
 
 const program = fileURLToPath(new URL("../support/exhaustedDoors.ts", import.meta.url))
 
-/** How many descriptors each takes: a program two pairs of sockets and a pipe to be told of a failure by. */
-const needed = { exec: 6, tcp: 1, unix: 1, fifo: 2 }
-
 const listening = (at: Net.ListenOptions) =>
   Effect.acquireRelease(
     Effect.callback<Net.Server>((resume) => {
@@ -44,12 +41,13 @@ describe("where no descriptors are left", () => {
       const server = yield* listening({ host: "127.0.0.1", port: 0 })
       yield* listening({ path: join(at, "sock") })
       const [input, output] = [yield* fifo, yield* fifo]
-      const endpoints = {
-        exec: "exec:cat",
-        tcp: `tcp://127.0.0.1:${(server.address() as Net.AddressInfo).port}`,
-        unix: `unix://${at}/sock`,
-        fifo: `fifo:?read=${input.path}&write=${output.path}`
-      }
+      // With how many descriptors each takes: a program two pairs of sockets, and a pipe to be told of a failure by.
+      const doors = [
+        ["exec:cat", 6],
+        [`tcp://127.0.0.1:${(server.address() as Net.AddressInfo).port}`, 1],
+        [`unix://${at}/sock`, 1],
+        [`fifo:?read=${input.path}&write=${output.path}`, 2]
+      ] as const
       // With four or five left, Node itself keeps two of a program that it could not start.
       const frees = [0, 1, 2, 3]
       const running = yield* run("sh", [
@@ -60,14 +58,11 @@ describe("where no descriptors are left", () => {
         "effect-transport-source",
         program,
         frees.join(),
-        ...Object.values(endpoints)
+        ...doors.map(([endpoint]) => endpoint)
       ])
       assert.strictEqual(yield* running.exited, 0, running.output())
-      const expected = Object.entries(endpoints).flatMap(([name, endpoint]) => [
-        ...frees.map((free) => {
-          const outcome = free < needed[name as keyof typeof needed] ? "Failed EMFILE" : "opened"
-          return `${endpoint} with ${free} left: ${outcome}, 0 kept`
-        }),
+      const expected = doors.flatMap(([endpoint, needed]) => [
+        ...frees.map((free) => `${endpoint} with ${free} left: ${free < needed ? "Failed EMFILE" : "opened"}, 0 kept`),
         `${endpoint} afterwards: opened`
       ])
       assert.deepStrictEqual(running.output().trim().split("\n"), expected)

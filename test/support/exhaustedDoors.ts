@@ -1,8 +1,8 @@
 /**
- * Opens each endpoint that it is given where fewer descriptors are left than that takes, and then where there are enough: see
- * `shortage.integration.test.ts`. It prints a line for each try.
+ * Opens each endpoint that it is given where only so many descriptors are left, and then where there are enough: see
+ * `shortage.integration.test.ts`. What came of each try it prints, one line each.
  */
-import { Effect, Exit, References } from "effect"
+import { Effect, References } from "effect"
 import { Network, type TransportError } from "effect-transport"
 import { NodeTransport } from "effect-transport/node"
 import { closeSync, openSync, readdirSync } from "node:fs"
@@ -49,8 +49,7 @@ const main = Effect.gen(function*() {
   }
 })
 
-const exit = await Effect.runPromiseExit(main.pipe(
+await Effect.runPromise(main.pipe(
   Effect.provide(NodeTransport.layerNetwork),
   Effect.provideService(References.MinimumLogLevel, "None")
 ))
-if (Exit.isFailure(exit)) throw exit.cause
